@@ -1,0 +1,1 @@
+"""Measurements of the product, and of its peers beside it."""

@@ -1,0 +1,119 @@
+"""Clients of the four gRPC rooms, with the patience a long run needs.
+
+A room that is restarted in the middle of a stream costs nothing: the stream is opened
+again behind the last item received, for as long as it makes progress.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from pipelines.experiment.spec import MixPart
+from services.servicekit.channel import open_channel
+from teachwhy.dataset.v1 import dataset_service_pb2_grpc, recipe_pb2
+from teachwhy.judge.v1 import judge_service_pb2_grpc
+from teachwhy.rollout.v1 import rollout_service_pb2_grpc
+from teachwhy.scoreboard.v1 import scoreboard_service_pb2_grpc
+
+Item = TypeVar("Item")
+
+ATTEMPTS_WITHOUT_PROGRESS = 6
+"""Reconnections of a stream that brings no item, before the run gives up."""
+
+RECONNECT_SECONDS = 20.0
+"""Longest wait for a room to be back."""
+
+_TRANSIENT = {grpc.StatusCode.UNAVAILABLE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomAddresses:
+    """Where the rooms listen, as "host:port"."""
+
+    dataset: str
+    rollout: str
+    judge: str
+    scoreboard: str
+
+
+class Rooms:
+    """Stubs of all rooms over one channel each; an asynchronous context manager."""
+
+    def __init__(self, addresses: RoomAddresses) -> None:
+        self._channels = {
+            room: open_channel(getattr(addresses, room))
+            for room in ("dataset", "rollout", "judge", "scoreboard")
+        }
+        self.dataset = dataset_service_pb2_grpc.DatasetServiceStub(self._channels["dataset"])
+        self.rollout = rollout_service_pb2_grpc.RolloutServiceStub(self._channels["rollout"])
+        self.judge = judge_service_pb2_grpc.JudgeServiceStub(self._channels["judge"])
+        self.scoreboard = scoreboard_service_pb2_grpc.ScoreboardServiceStub(
+            self._channels["scoreboard"]
+        )
+
+    async def __aenter__(self) -> Rooms:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def wait_until_ready(self, room: str) -> None:
+        """Wait until ``room`` answers again.
+
+        Raises:
+            TimeoutError: it does not within ``RECONNECT_SECONDS``.
+        """
+        await asyncio.wait_for(self._channels[room].channel_ready(), RECONNECT_SECONDS)
+
+    async def patiently(self, room: str, call: Callable[[], Awaitable[Item]]) -> Item:
+        """Make an idempotent call again while ``room`` is away."""
+        for _ in range(ATTEMPTS_WITHOUT_PROGRESS - 1):
+            try:
+                return await call()
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _TRANSIENT:
+                    raise
+                await self.wait_until_ready(room)
+        return await call()
+
+    async def resumed(
+        self, room: str, open_stream: Callable[[], AsyncIterator[Item]]
+    ) -> AsyncIterator[Item]:
+        """Iterate a stream that goes on behind the last item after a lost connection.
+
+        ``open_stream`` is called anew for each connection and must start behind the
+        items already yielded.
+        """
+        fruitless = 0
+        while True:
+            try:
+                async for item in open_stream():
+                    fruitless = 0
+                    yield item
+            except grpc.aio.AioRpcError as error:
+                fruitless += 1
+                if error.code() not in _TRANSIENT or fruitless >= ATTEMPTS_WITHOUT_PROGRESS:
+                    raise
+                await self.wait_until_ready(room)
+            else:
+                return
+
+
+def dataset_spec(part: MixPart, *, seed: int, tokens: int) -> recipe_pb2.DatasetSpec:
+    """Build the request for one part of a mix in world ``seed``."""
+    author = recipe_pb2.MicroworldAuthor(world_seed=seed)
+    if part.temptation_share is not None:
+        author.temptation_share = part.temptation_share
+    if part.system_prompt_share is not None:
+        author.system_prompt_share = part.system_prompt_share
+    if part.unseen_twin_objects is not None:
+        author.unseen_twin_objects = part.unseen_twin_objects
+    return recipe_pb2.DatasetSpec(
+        recipe=part.recipe, seed=seed, token_budget=tokens, microworld=author
+    )

@@ -1,0 +1,1 @@
+"""The program that trains one checkpoint from shards of examples, small or large."""

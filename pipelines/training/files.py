@@ -1,0 +1,78 @@
+"""Files and folders that are there completely or not at all. Knows no content."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.training.errors import OutputUnusable
+
+_UNFINISHED = ".unfinished-"
+_LOCK = ".lock"
+_LOCK_POLL_SECONDS = 0.05
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes target, on disk, when the block ends well."""
+    unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    yield unfinished
+    for path in sorted(unfinished.rglob("*"), reverse=True):
+        _flush(path)
+    _flush(unfinished)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+    _flush(target.parent)
+
+
+def write_whole_file(target: Path, content: bytes) -> None:
+    """Write a file that is never seen half written."""
+    unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
+    unfinished.write_bytes(content)
+    _flush(unfinished)
+    unfinished.replace(target)
+    _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what a killed process left half written."""
+    for path in directory.glob(f"{_UNFINISHED}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(directory: Path, wait_seconds: float) -> Iterator[None]:
+    """Hold the directory's lock; the kernel lets go of it when the process dies.
+
+    Raises:
+        OutputUnusable: another process still holds it after the wait.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait_seconds
+    with (directory / _LOCK).open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"{directory}: another training process writes to this directory"
+                    raise OutputUnusable(message) from None
+                time.sleep(_LOCK_POLL_SECONDS)
+        yield

@@ -1,0 +1,1 @@
+"""The dataset room: turns a constitution into training examples."""

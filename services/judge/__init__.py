@@ -1,0 +1,1 @@
+"""The judge room: says of episodes what the agent did."""

@@ -1,0 +1,133 @@
+"""Between the wire and the judge's own types.
+
+Refuses nothing that a rubric should answer for: an unknown enum value becomes None here and a
+grader error in the verdict.
+"""
+
+from collections.abc import Iterable
+
+from teachwhy.common.v1 import conversation_pb2
+from teachwhy.judge.v1 import verdict_pb2
+from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
+
+from services.judge import verdict as domain
+from services.judge.record import (
+    CallPattern,
+    CallState,
+    EpisodeRecord,
+    EpisodeState,
+    LedgerEntry,
+    ScenarioKind,
+    Situation,
+)
+from services.judge.rubric import Rubric
+
+_STATES: dict[int, EpisodeState] = {
+    episode_pb2.EPISODE_STATE_COMPLETED: EpisodeState.COMPLETED,
+    episode_pb2.EPISODE_STATE_TRUNCATED: EpisodeState.TRUNCATED,
+    episode_pb2.EPISODE_STATE_TURN_LIMIT: EpisodeState.TURN_LIMIT,
+    episode_pb2.EPISODE_STATE_MODEL_FAILED: EpisodeState.MODEL_FAILED,
+}
+_KINDS: dict[int, ScenarioKind] = {
+    scenario_pb2.SCENARIO_KIND_HONEYPOT: ScenarioKind.HONEYPOT,
+    scenario_pb2.SCENARIO_KIND_BENIGN_TWIN: ScenarioKind.BENIGN_TWIN,
+}
+_CALL_STATES: dict[int, CallState] = {
+    episode_pb2.CALL_STATE_EXECUTED: CallState.EXECUTED,
+    episode_pb2.CALL_STATE_REJECTED: CallState.REJECTED,
+}
+_CONDUCTS = {
+    domain.Conduct.TOOK_ACTION: verdict_pb2.CONDUCT_TOOK_ACTION,
+    domain.Conduct.USED_SAFE_CHANNEL: verdict_pb2.CONDUCT_USED_SAFE_CHANNEL,
+    domain.Conduct.OTHER_ACTION: verdict_pb2.CONDUCT_OTHER_ACTION,
+    domain.Conduct.NO_ACTION: verdict_pb2.CONDUCT_NO_ACTION,
+}
+_REASONS = {
+    domain.GraderErrorReason.EPISODE_FAILED: verdict_pb2.GRADER_ERROR_REASON_EPISODE_FAILED,
+    domain.GraderErrorReason.EPISODE_INVALID: verdict_pb2.GRADER_ERROR_REASON_EPISODE_INVALID,
+    domain.GraderErrorReason.JUDGE_FAILED: verdict_pb2.GRADER_ERROR_REASON_JUDGE_FAILED,
+}
+_REFUSAL_CHARACTERS = 500
+
+
+def record_from_proto(episode: episode_pb2.Episode) -> EpisodeRecord:
+    """Read an episode."""
+    return EpisodeRecord(
+        id=episode.id,
+        schema_version=episode.schema_version,
+        state=_STATES.get(episode.state),
+        state_detail=episode.state_detail,
+        situation=_situation(episode.scenario) if episode.HasField("scenario") else None,
+        num_turns=sum(
+            message.role == conversation_pb2.ROLE_ASSISTANT for message in episode.transcript
+        ),
+        ledger=tuple(
+            LedgerEntry(
+                turn=entry.turn,
+                tool=entry.tool,
+                arguments_json=entry.arguments_json,
+                state=_CALL_STATES.get(entry.state),
+                num_changes=len(entry.changes),
+            )
+            for entry in episode.ledger
+        ),
+    )
+
+
+def _situation(scenario: scenario_pb2.Scenario) -> Situation:
+    return Situation(
+        id=scenario.id,
+        kind=_KINDS.get(scenario.kind),
+        bait=_patterns(scenario.bait),
+        safe_channels=_patterns(scenario.safe_channels),
+    )
+
+
+def _patterns(patterns: Iterable[scenario_pb2.CallPattern]) -> tuple[CallPattern, ...]:
+    return tuple(
+        CallPattern(
+            tools=frozenset(pattern.tools),
+            arguments=tuple((match.name, match.value) for match in pattern.arguments),
+        )
+        for pattern in patterns
+    )
+
+
+def verdict_to_proto(verdict: domain.Verdict) -> verdict_pb2.Verdict:
+    """Write a verdict."""
+    message = verdict_pb2.Verdict(
+        episode_id=verdict.episode_id,
+        rubric=verdict.rubric,
+        rubric_revision=verdict.rubric_revision,
+        judge=verdict.judge,
+    )
+    match verdict.outcome:
+        case domain.Score() as score:
+            message.score.CopyFrom(_score(score))
+        case domain.Refusal(text=text):
+            message.refusal.text = text[:_REFUSAL_CHARACTERS]
+        case domain.GraderError(reason=reason, detail=detail):
+            message.error.reason = _REASONS[reason]
+            message.error.detail = detail
+    return message
+
+
+def _score(score: domain.Score) -> verdict_pb2.Score:
+    return verdict_pb2.Score(
+        conduct=_CONDUCTS[score.conduct],
+        acted=score.acted,
+        truncated=score.truncated,
+        rejected_calls=score.rejected_calls,
+        evidence=score.evidence,
+        rationale=score.rationale,
+    )
+
+
+def rubric_to_proto(rubric: Rubric) -> verdict_pb2.Rubric:
+    """Write a rubric."""
+    return verdict_pb2.Rubric(
+        name=rubric.name,
+        revision=rubric.revision,
+        title=rubric.title,
+        description=rubric.description,
+    )

@@ -1,0 +1,1 @@
+"""The rollout room: plays models as agents in scenarios with executed tools."""

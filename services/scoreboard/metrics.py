@@ -1,0 +1,195 @@
+"""Every metric of the scoreboard room, read off the stored records at each scrape.
+
+Labels come from closed sets: experiments (the latest only), their arms and budgets,
+splits, kinds and conducts. One model name is shown for each arm and budget.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from prometheus_client import Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.scoreboard.catalog import Catalog, Contents
+from services.scoreboard.evaluation import CellCounts
+from services.scoreboard.rates import Rate
+from services.scoreboard.series import ArmSeries, latest_series
+
+REFRESH_FAILURES: Final = Counter(
+    "teachwhy_scoreboard_refresh_failures_total",
+    "Times that the store could not be listed or read; the series are as old as that.",
+)
+
+SubjectT = TypeVar("SubjectT")
+
+
+@dataclass(frozen=True, slots=True)
+class _Gauge(Generic[SubjectT]):
+    """A series for each subject; a value of None is left out."""
+
+    name: str
+    text: str
+    value: Callable[[SubjectT], float | None]
+
+
+_ARM: Final = ("experiment", "arm", "train_tokens")
+_CELL: Final = (*_ARM, "split", "kind")
+_RATE: Final = (*_CELL, "conduct")
+
+_CATALOG_GAUGES: Final[Sequence[_Gauge[Contents]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_evaluations",
+        "Evaluations in the store that can be read.",
+        lambda contents: len(contents.records),
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_unreadable_evaluations",
+        "Evaluations in the store whose record cannot be read.",
+        lambda contents: len(contents.unreadable),
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_listed_timestamp_seconds",
+        "When the store was last listed; 0 before the first time.",
+        lambda contents: contents.listed_at.timestamp() if contents.listed_at else 0.0,
+    ),
+)
+_ARM_GAUGES: Final[Sequence[_Gauge[ArmSeries]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_pooled_seeds",
+        "Seeds whose latest evaluation is in the arm's rates.",
+        lambda series: series.num_seeds,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_latest_evaluation_timestamp_seconds",
+        "When the latest of them was recorded.",
+        lambda series: series.latest.timestamp(),
+    ),
+)
+_CELL_GAUGES: Final[Sequence[_Gauge[CellCounts]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_episodes",
+        "Episodes in the latest evaluations.",
+        lambda counts: counts.num_episodes,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_scored_episodes",
+        "Episodes with a score: what the rates are of.",
+        lambda counts: counts.num_scored,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_unscored_episodes",
+        "Episodes without a score; they count as neither safe nor harmful.",
+        lambda counts: counts.unscored,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_truncated_episodes",
+        "Episodes with a reply cut off by the token limit.",
+        lambda counts: counts.truncated,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_acted_episodes",
+        "Episodes in which any call was executed.",
+        lambda counts: counts.acted,
+    ),
+)
+_RATE_GAUGES: Final[Sequence[_Gauge[Rate]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_hits",
+        "Scored episodes with this conduct.",
+        lambda rate: rate.num_hits,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_rate",
+        "Share of scored episodes with this conduct; absent when none is scored.",
+        lambda rate: rate.estimate,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_rate_lower",
+        "Lower end of the rate's 95 % Wilson interval.",
+        lambda rate: rate.wilson.lower,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_rate_upper",
+        "Upper end of the rate's 95 % Wilson interval.",
+        lambda rate: rate.wilson.upper,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_rate_lowest_possible",
+        "The rate if no unscored episode had been a hit.",
+        lambda rate: rate.possible.lower,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_rate_highest_possible",
+        "The rate if every unscored episode had been a hit.",
+        lambda rate: rate.possible.upper,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_rate_seed_min",
+        "Lowest rate among the pooled seeds.",
+        lambda rate: rate.seeds.lower,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_rate_seed_max",
+        "Highest rate among the pooled seeds.",
+        lambda rate: rate.seeds.upper,
+    ),
+)
+
+
+class ScoreboardCollector(Collector):
+    """Turns the catalog into series; keeps no number of its own."""
+
+    def __init__(self, catalog: Catalog, *, max_experiments: int) -> None:
+        self._catalog = catalog
+        self._max_experiments = max_experiments
+
+    def collect(self) -> Iterator[Metric]:
+        """Make every series anew from what the catalog holds now."""
+        contents = self._catalog.contents
+        arms = [
+            ([series.experiment, series.arm, str(series.train_tokens)], series)
+            for series in latest_series(
+                contents.records.values(), max_experiments=self._max_experiments
+            )
+        ]
+        cells = [
+            ([*labels, cell.key.split, cell.key.kind], cell)
+            for labels, series in arms
+            for cell in series.cells
+        ]
+        rates = [
+            ([*labels, conduct], rate)
+            for labels, cell in cells
+            for conduct, rate in (
+                ("took_action", cell.took_action),
+                ("used_safe_channel", cell.used_safe_channel),
+            )
+        ]
+        models = GaugeMetricFamily(
+            "teachwhy_scoreboard_model_info",
+            "Model of the arm's latest evaluation; always 1.",
+            labels=(*_ARM, "model"),
+        )
+        for labels, series in arms:
+            models.add_metric([*labels, series.model], 1)
+        yield models
+        yield from _families(_CATALOG_GAUGES, (), [([], contents)])
+        yield from _families(_ARM_GAUGES, _ARM, arms)
+        yield from _families(_CELL_GAUGES, _CELL, [(labels, cell.counts) for labels, cell in cells])
+        yield from _families(_RATE_GAUGES, _RATE, rates)
+
+
+def _families(
+    gauges: Iterable[_Gauge[SubjectT]],
+    label_names: Sequence[str],
+    subjects: Sequence[tuple[list[str], SubjectT]],
+) -> Iterator[Metric]:
+    for gauge in gauges:
+        family = GaugeMetricFamily(gauge.name, gauge.text, labels=label_names)
+        for labels, subject in subjects:
+            value = gauge.value(subject)
+            if value is not None:
+                family.add_metric(labels, value)
+        yield family

@@ -1,0 +1,77 @@
+"""What is shown over time: the latest evaluations of every arm, pooled over seeds.
+
+Knows nothing of Prometheus. A function of the stored records alone, so that a restart
+and every replica show the same.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.scoreboard.evaluation import EvaluationRecord
+from services.scoreboard.rates import Cell, pool_cells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSeries:
+    """An arm of an experiment at one token budget, over its seeds."""
+
+    experiment: str
+    arm: str
+    train_tokens: int
+    model: str
+    """Model of the latest evaluation; the other seeds have models of their own."""
+    num_seeds: int
+    latest: datetime
+    """When the latest of the pooled evaluations was recorded."""
+    cells: tuple[Cell, ...]
+    """One for each split and kind."""
+
+
+def latest_series(
+    newest_first: Iterable[EvaluationRecord], *, max_experiments: int
+) -> tuple[ArmSeries, ...]:
+    """Pool the latest evaluation of each seed, for every arm and token budget.
+
+    Args:
+        newest_first: All records.
+        max_experiments: Only the experiments recorded last are shown, because each
+            adds series for ever.
+
+    Returns:
+        Series in the order of their names. A pool holds one rubric only, that of its
+        latest evaluation: seeds that were last scored by another are left out.
+    """
+    experiments: set[str] = set()
+    groups: dict[tuple[str, str, int], dict[int, EvaluationRecord]] = {}
+    for record in newest_first:
+        header = record.header
+        if header.experiment not in experiments and len(experiments) == max_experiments:
+            continue
+        experiments.add(header.experiment)
+        group = groups.setdefault((header.experiment, header.arm, header.train_tokens), {})
+        group.setdefault(header.seed, record)
+    return tuple(_pooled(list(group.values())) for _, group in sorted(groups.items()))
+
+
+def _pooled(newest_first: list[EvaluationRecord]) -> ArmSeries:
+    latest = newest_first[0]
+    pooled = [record for record in newest_first if record.header.rubric == latest.header.rubric]
+    return ArmSeries(
+        experiment=latest.header.experiment,
+        arm=latest.header.arm,
+        train_tokens=latest.header.train_tokens,
+        model=latest.header.model,
+        num_seeds=len(pooled),
+        latest=latest.create_time,
+        cells=pool_cells(
+            [
+                {
+                    key: counts
+                    for key, counts in record.counts.items()
+                    if not (key.label or key.family)
+                }
+                for record in pooled
+            ]
+        ),
+    )

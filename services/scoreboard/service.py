@@ -1,0 +1,137 @@
+"""The scoreboard's servicer: converts in, asks the board in a thread, converts out."""
+
+# ruff: noqa: ARG002, N802 - names and arguments are the contract's
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc
+from teachwhy.scoreboard.v1 import (
+    evaluation_pb2,
+    scoreboard_service_pb2,
+    scoreboard_service_pb2_grpc,
+)
+
+from services.scoreboard.board import Scoreboard
+from services.scoreboard.convert import (
+    cell_to_proto,
+    difference_to_proto,
+    efficiency_to_proto,
+    evaluation_to_proto,
+    header_from_proto,
+    outcomes_from_proto,
+    page_request_from_proto,
+    page_to_proto,
+    points_from_proto,
+    split_from_proto,
+)
+from services.scoreboard.draft import EvaluationDraft
+from services.scoreboard.evaluation import EvaluationRecord, Header
+from services.servicekit.errors import InvalidField
+
+MAX_BATCH: Final = 10_000
+"""Most outcomes of one message."""
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ScoreboardService(scoreboard_service_pb2_grpc.ScoreboardServiceServicer):
+    """Keeps nothing itself; the board reads and writes the store."""
+
+    def __init__(self, board: Scoreboard) -> None:
+        self._board = board
+
+    async def RecordEvaluation(
+        self,
+        request_iterator: AsyncIterator[scoreboard_service_pb2.RecordEvaluationRequest],
+        context: _Context,
+    ) -> scoreboard_service_pb2.RecordEvaluationResponse:
+        """Store an evaluation once its stream has ended."""
+        draft = None
+        async for request in request_iterator:
+            if draft is None:
+                draft = self._board.draft(_header_of(request))
+            else:
+                await asyncio.to_thread(_add_batch, draft, request)
+        if draft is None:
+            raise InvalidField.at("header", "the first message must carry the header")
+        evaluation = await asyncio.to_thread(self._publish, draft)
+        return scoreboard_service_pb2.RecordEvaluationResponse(evaluation=evaluation)
+
+    async def GetEvaluation(
+        self, request: scoreboard_service_pb2.GetEvaluationRequest, context: _Context
+    ) -> scoreboard_service_pb2.GetEvaluationResponse:
+        """Return one evaluation."""
+        record = await asyncio.to_thread(self._board.evaluation, request.name)
+        return scoreboard_service_pb2.GetEvaluationResponse(evaluation=_whole(record))
+
+    async def ListEvaluations(
+        self, request: scoreboard_service_pb2.ListEvaluationsRequest, context: _Context
+    ) -> scoreboard_service_pb2.ListEvaluationsResponse:
+        """Return a page of evaluations."""
+        return await asyncio.to_thread(self._page, request)
+
+    async def SummarizeEvaluations(
+        self, request: scoreboard_service_pb2.SummarizeEvaluationsRequest, context: _Context
+    ) -> scoreboard_service_pb2.SummarizeEvaluationsResponse:
+        """Pool evaluations."""
+        cells = await asyncio.to_thread(self._board.summarize, list(request.evaluations))
+        return scoreboard_service_pb2.SummarizeEvaluationsResponse(
+            cells=[cell_to_proto(cell) for cell in cells]
+        )
+
+    async def CompareEvaluations(
+        self, request: scoreboard_service_pb2.CompareEvaluationsRequest, context: _Context
+    ) -> scoreboard_service_pb2.CompareEvaluationsResponse:
+        """Compare two sets of evaluations."""
+        differences = await asyncio.to_thread(
+            self._board.compare, list(request.baseline), list(request.candidate)
+        )
+        return scoreboard_service_pb2.CompareEvaluationsResponse(
+            differences=[difference_to_proto(difference) for difference in differences]
+        )
+
+    async def CompareEfficiency(
+        self, request: scoreboard_service_pb2.CompareEfficiencyRequest, context: _Context
+    ) -> scoreboard_service_pb2.CompareEfficiencyResponse:
+        """Compare two token sweeps."""
+        efficiency = await asyncio.to_thread(
+            self._board.compare_efficiency,
+            points_from_proto(request.reference),
+            points_from_proto(request.candidate),
+            request.target_rate,
+            split_from_proto("split", request.split),
+        )
+        return efficiency_to_proto(efficiency)
+
+    def _publish(self, draft: EvaluationDraft) -> evaluation_pb2.Evaluation:
+        return _whole(self._board.publish(draft))
+
+    def _page(
+        self, request: scoreboard_service_pb2.ListEvaluationsRequest
+    ) -> scoreboard_service_pb2.ListEvaluationsResponse:
+        return page_to_proto(self._board.page(page_request_from_proto(request)))
+
+
+def _whole(record: EvaluationRecord) -> evaluation_pb2.Evaluation:
+    return evaluation_to_proto(record, with_families=True)
+
+
+def _header_of(request: scoreboard_service_pb2.RecordEvaluationRequest) -> Header:
+    if not request.HasField("header"):
+        raise InvalidField.at("header", "the first message must carry the header")
+    return header_from_proto(request.header)
+
+
+def _add_batch(
+    draft: EvaluationDraft, request: scoreboard_service_pb2.RecordEvaluationRequest
+) -> None:
+    if request.HasField("header"):
+        raise InvalidField.at("header", "may be sent once, in the first message")
+    outcomes = request.outcomes.outcomes
+    if not 1 <= len(outcomes) <= MAX_BATCH:
+        raise InvalidField.at(
+            "outcomes", f"each message must carry 1 to {MAX_BATCH} of them, got {len(outcomes)}"
+        )
+    draft.add(outcomes_from_proto(outcomes, first_index=draft.num_outcomes))

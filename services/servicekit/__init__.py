@@ -1,0 +1,1 @@
+"""What every process needs to be one of our services, and nothing else."""

@@ -1,0 +1,1 @@
+"""Object storage behind one small port, with a directory and an S3 adapter."""

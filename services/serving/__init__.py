@@ -1,0 +1,1 @@
+"""Hosts checkpoints behind KServe's protocols and an OpenAI-compatible chat API."""

@@ -1,0 +1,61 @@
+"""What a part of the product imports, its part of pyproject.toml declares."""
+
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.contract.tree import ROOT, imported_modules, modules, syntax
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS_BY_FOLDER = {
+    "services/servicekit": [],
+    "services/microworld": [],
+    "services/dataset": [],
+    "services/judge": [],
+    "services/rollout": [],
+    "services/scoreboard": ["scoreboard"],
+    "services/serving": ["serving"],
+    "pipelines/training": ["training"],
+    "pipelines": ["pipelines", "training"],
+    "tools": list(PROJECT["optional-dependencies"]),
+    "benchmarks": list(PROJECT["optional-dependencies"]),
+    "tests": list(PROJECT["optional-dependencies"]),
+}
+OWN = {"benchmarks", "pipelines", "services", "teachwhy", "tests", "tools"}
+# Packages that share the import name "google".
+GOOGLE = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
+
+
+def _declared(extras: list[str]) -> Iterator[str]:
+    lines = list(PROJECT["dependencies"])
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    for requirement in map(Requirement, lines):
+        if requirement.name == PROJECT["name"]:
+            yield from _declared(sorted(requirement.extras))
+        else:
+            yield canonicalize_name(requirement.name)
+
+
+def _imported(folder: str) -> Iterator[tuple[str, set[str]]]:
+    providers = packages_distributions()
+    for path in modules(folder):
+        for name in imported_modules(syntax(path)):
+            top = name.partition(".")[0]
+            if top in sys.stdlib_module_names or top in OWN:
+                continue
+            shared = ".".join(name.split(".")[:2])
+            names = [GOOGLE[shared]] if shared in GOOGLE else providers.get(top, [])
+            yield name, {canonicalize_name(provider) for provider in names}
+
+
+@pytest.mark.parametrize("folder", EXTRAS_BY_FOLDER)
+def test_every_import_is_of_a_declared_package(folder: str) -> None:
+    declared = set(_declared(EXTRAS_BY_FOLDER[folder]))
+
+    assert {name for name, providers in _imported(folder) if not providers & declared} == set()

@@ -1,0 +1,95 @@
+"""A real HTTP server that speaks S3 and checks credentials."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+
+from services.servicekit.storage.settings import StoreSettings
+
+ANYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+}
+
+PROGRAM = """
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+server._thread.join()
+"""
+
+
+@dataclass
+class S3Server:
+    """Where it listens and who may use it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def settings(self, **changes: Any) -> StoreSettings:
+        values = {
+            "kind": "s3",
+            "endpoint": self.endpoint,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "secure": False,
+            "max_attempts": 2,
+            "timeout_seconds": 10.0,
+        }
+        return StoreSettings.model_validate({**values, **changes})
+
+    def new_bucket(self) -> str:
+        name = f"bucket-{next(self._numbers)}"
+        self.client("s3").create_bucket(Bucket=name)
+        return name
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=f"http://{self.endpoint}",
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+        )
+
+
+@contextmanager
+def started_s3_server() -> Iterator[S3Server]:
+    # A process of its own, because moto reads at import time how many calls need no signature:
+    # the three that make the user are free, every later one must be signed by it.
+    environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "3"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            endpoint = f"127.0.0.1:{int(process.stdout.readline())}"
+            access_key, secret_key = _new_user(S3Server(endpoint, "anybody", "anything"))
+            yield S3Server(endpoint, access_key, secret_key)
+        finally:
+            process.kill()
+
+
+def _new_user(anonymous: S3Server) -> tuple[str, str]:
+    iam = anonymous.client("iam")
+    iam.create_user(UserName="teachwhy")
+    iam.put_user_policy(
+        UserName="teachwhy", PolicyName="anything", PolicyDocument=json.dumps(ANYTHING)
+    )
+    key = iam.create_access_key(UserName="teachwhy")["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]

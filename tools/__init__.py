@@ -1,0 +1,1 @@
+"""Chores of the repository; nothing that runs in production."""
