@@ -1,0 +1,1 @@
+"""Programs that use the services: the training program and the experiment around it."""

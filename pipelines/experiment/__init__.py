@@ -1,0 +1,1 @@
+"""One experiment: its file, its steps, their outputs and the report."""

@@ -150,7 +150,7 @@ def build_graph(experiment: Experiment, revisions: Revisions) -> StepGraph:
                 trainings.append(training)
                 evaluations.append(_evaluation(experiment, revisions, training, tokens=tokens))
     datasets: dict[str, DatasetStep] = {}
-    for training in trainings:
+    for training in sorted(trainings, key=lambda each: each.start is not None):
         parts = (*((training.vocabulary,) if training.vocabulary else ()), *training.mixture)
         datasets.update((part.digest, part) for part in parts)
     return StepGraph(

@@ -6,7 +6,6 @@ TrainingError
 |-- StartUnusable        the model or the tokenizer to start from does not fit
 `-- OutputUnusable       the output directory belongs to another training
 """
-# ruff: noqa: N818  (the names say what happened; "Error" on each would say it again)
 
 
 class TrainingError(Exception):

@@ -91,11 +91,9 @@ class ScheduleSpec(_Strict):
     """Learning rate at the end, as a share of the peak."""
 
 
-class TrainingSpec(_Strict):
-    """One training."""
+class Hyperparameters(_Strict):
+    """How a model is trained, whatever it starts from and is trained on."""
 
-    start: Annotated[FromConfiguration | FromCheckpoint, Field(discriminator="kind")]
-    mixture: tuple[MixtureSource, ...] = Field(min_length=1)
     batch_tokens: int = Field(default=1024, ge=8)
     """Tokens of a batch including padding. A longer example is a batch of its own."""
     optimizer: OptimizerSpec = OptimizerSpec()
@@ -109,11 +107,18 @@ class TrainingSpec(_Strict):
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default=1, ge=1)
     """Threads inside one operation on the CPU."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
     checkpoint_every_seconds: float | None = Field(default=30.0, gt=0)
     checkpoint_every_steps: int | None = Field(default=None, ge=1)
     log_every_steps: int = Field(default=20, ge=1)
     """Steps that one point of the loss curve is the mean of."""
+
+
+class TrainingSpec(Hyperparameters):
+    """One training."""
+
+    start: Annotated[FromConfiguration | FromCheckpoint, Field(discriminator="kind")]
+    mixture: tuple[MixtureSource, ...] = Field(min_length=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

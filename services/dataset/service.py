@@ -1,5 +1,4 @@
 """The dataset servicer: converts in, opens a dataset, converts out."""
-# ruff: noqa: ARG002, N802  (names and arguments are those of the contract)
 
 from collections.abc import AsyncIterator, Mapping
 

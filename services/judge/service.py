@@ -1,7 +1,5 @@
 """The judge's servicer: converts in, asks the rubric, converts out."""
 
-# ruff: noqa: ARG002, N802 - names and arguments are the contract's
-
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeAlias
 

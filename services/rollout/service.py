@@ -1,7 +1,5 @@
 """The rollout's servicer: reads requests, has scenarios played, writes episodes."""
 
-# ruff: noqa: ARG002, N802 - names and arguments are the contract's
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias

@@ -1,7 +1,5 @@
 """The scoreboard's servicer: converts in, asks the board in a thread, converts out."""
 
-# ruff: noqa: ARG002, N802 - names and arguments are the contract's
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final

@@ -91,7 +91,7 @@ class OpenAIChatModel:
         return await self._hosts[name].reply(request)
 
 
-class _AttemptFailed(Exception):  # noqa: N818 (named as in errors.py)
+class _AttemptFailed(Exception):
     """One attempt failed in a way that another may not."""
 
     def __init__(self, detail: str, *, retry_after_seconds: float = 0.0) -> None:

@@ -22,7 +22,7 @@ _FINISH_REASONS = {
 _Json: TypeAlias = Mapping[str, object]
 
 
-class MalformedReply(ValueError):  # noqa: N818 (named as in errors.py)
+class MalformedReply(ValueError):
     """The host answered with something that is no chat completion."""
 
 

@@ -16,7 +16,6 @@ ServiceError
 Each class owns its gRPC status code name and its reason, so that one interceptor can answer
 with any of them and nobody writes a ladder of isinstance.
 """
-# ruff: noqa: N818  (the names say what happened; "Error" on each would say it again)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from services.servicekit.settings import ServerSettings
 
 
-class CannotListen(Exception):  # noqa: N818 (named as in errors.py)
+class CannotListen(Exception):
     """A port cannot be opened; the message names the address and its setting."""
 
 

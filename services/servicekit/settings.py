@@ -16,7 +16,7 @@ _KUBERNETES_LINK = re.compile(r"(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SC
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-class InvalidSettings(ValueError):  # noqa: N818 (named as in errors.py)
+class InvalidSettings(ValueError):
     """The environment does not describe a working process; the message names each variable."""
 
 

@@ -19,11 +19,11 @@ _JOIN_SHARE = 8
 _JOIN_PATIENCE_STEPS = 4
 
 
-class QueueFull(Exception):  # noqa: N818 (says what happened)
+class QueueFull(Exception):
     """Too many requests of one model are waiting."""
 
 
-class GenerationFailed(RuntimeError):  # noqa: N818 (says what happened)
+class GenerationFailed(RuntimeError):
     """The model failed while it computed; the cause is attached."""
 
 

@@ -19,7 +19,7 @@ from services.serving.slot_cache import SlotCache
 _LOGIT_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3, torch.bfloat16: 0.2}
 
 
-class UnsupportedModel(ValueError):  # noqa: N818 (says what happened)
+class UnsupportedModel(ValueError):
     """The architecture cannot be batched by this engine."""
 
 

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from services.serving.batching import Lane
-from services.serving.engine import Engine, UnsupportedModel
+from services.serving.engine import Engine
 from services.serving.hosting import HostedModel
 from services.serving.rendering import ChatRenderer
 
@@ -20,7 +20,7 @@ _from_pretrained: Callable[..., tuple[transformers.PreTrainedModel, dict[str, ob
 )
 
 
-class FolderUnusable(ValueError):  # noqa: N818 (says what happened)
+class FolderUnusable(ValueError):
     """The folder's files are whole, and still no model that can be hosted."""
 
 
@@ -49,12 +49,11 @@ def load_folder(name: str, folder: Path, *, dtype: str) -> HostedModel:
             output_loading_info=True,
         )
         _refuse_partial_weights(report)
+        _refuse_silence(tokenizer)
         end_ids = _end_ids(model, tokenizer)
-        if not tokenizer.chat_template:
-            raise FolderUnusable("it has no chat template (chat_template.jinja)")
         model.train(mode=False)
         engine = Engine(model, end_ids=end_ids, context_tokens=_context_tokens(model))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, UnsupportedModel) as error:
+    except Exception as error:  # three libraries read the folder, each with errors of its own
         raise FolderUnusable(" ".join(str(error).split())) from error
     return HostedModel(
         name=name,
@@ -71,6 +70,11 @@ def _refuse_partial_weights(report: dict[str, object]) -> None:
         if keys and isinstance(keys, set | list | tuple):
             names = ", ".join(sorted(str(key) for key in keys)[:5])
             raise FolderUnusable(f"weights do not fit config.json: {kind}: {names}")
+
+
+def _refuse_silence(tokenizer: transformers.PreTrainedTokenizerBase) -> None:
+    if not tokenizer.chat_template:
+        raise FolderUnusable("it has no chat template (chat_template.jinja)")
 
 
 def _end_ids(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _UNFINISHED_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
-class ChatTemplateRefused(ValueError):  # noqa: N818 (says what happened)
+class ChatTemplateRefused(ValueError):
     """The checkpoint's chat template does not accept the conversation."""
 
 

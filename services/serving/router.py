@@ -28,7 +28,7 @@ _CLIENT_CLOSED_REQUEST = 499
 _RETRY_AFTER_SECONDS = 1
 
 
-class BodyTooLarge(ValueError):  # noqa: N818 (says what happened)
+class BodyTooLarge(ValueError):
     """The request body exceeds the limit."""
 
 

@@ -14,7 +14,7 @@ GREEDY_BELOW = 1e-5
 """Temperatures below this are 0: dividing by them would overflow."""
 
 
-class NonFiniteLogits(ArithmeticError):  # noqa: N818 (says what happened)
+class NonFiniteLogits(ArithmeticError):
     """The model's output contains NaN or infinity, so there is nothing to choose from."""
 
 

@@ -15,7 +15,7 @@ _INT64_MAX = 2**63 - 1
 JsonObject: TypeAlias = dict[str, object]
 
 
-class InvalidRequest(ValueError):  # noqa: N818 (says what happened)
+class InvalidRequest(ValueError):
     """The body cannot be answered; `param` is the path of the field at fault."""
 
     def __init__(self, message: str, *, param: str | None, code: str | None = None) -> None:

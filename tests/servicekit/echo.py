@@ -1,11 +1,12 @@
 """A real server with one service of four methods, answered by what the test says."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from prometheus_client import REGISTRY
 
 from services.servicekit.channel import ChannelSettings, open_channel
 from services.servicekit.server import BoundPorts, ServiceBinding, serving
@@ -91,3 +92,27 @@ async def ask(running: Running, kind: str, request: bytes, **options: Any) -> by
     if kind in {"call", "join"}:
         return bytes(await call)
     return b"".join([each async for each in call])
+
+
+@contextmanager
+def counted(method: str, code: str) -> Iterator[dict[str, float]]:
+    """Give, after the block, what its calls added to the metrics."""
+    labels = {"grpc_service": SERVICE, "grpc_method": method}
+    names = (
+        *("started_total", "duration_seconds_count", "in_flight"),
+        *("messages_received_total", "messages_sent_total"),
+    )
+
+    def read() -> dict[str, float]:
+        values = {name: REGISTRY.get_sample_value(f"teachwhy_rpc_{name}", labels) for name in names}
+        values["handled"] = handled_calls(method, code)
+        return {name: value or 0.0 for name, value in values.items()}
+
+    before, added = read(), dict[str, float]()
+    yield added
+    added.update({name: value - before[name] for name, value in read().items()})
+
+
+def handled_calls(method: str, code: str) -> float:
+    labels = {"grpc_service": SERVICE, "grpc_method": method, "grpc_code": code}
+    return REGISTRY.get_sample_value("teachwhy_rpc_handled_total", labels) or 0.0

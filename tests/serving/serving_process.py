@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,14 @@ class ServingProcess:
             if line.startswith(sample + " "):
                 return float(line.rpartition(" ")[2])
         return 0.0
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    """Ask again and again until the answer is yes."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
 
 
 def environment(store: Path, cache: Path, **settings: str) -> dict[str, str]:

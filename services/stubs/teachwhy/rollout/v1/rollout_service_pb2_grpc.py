@@ -80,8 +80,9 @@ class RolloutServiceServicer:
 
     def RunEpisode(self, request, context):
         """Plays one scenario and returns its episode. Repeating it is safe. Fails with
-        NOT_FOUND for an unknown scenario and UNAVAILABLE when the model's host does
-        not answer.
+        NOT_FOUND for an unknown scenario, UNAVAILABLE when the model's host does not
+        answer and FAILED_PRECONDITION when the host refuses the caller or does not
+        know the model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,8 +93,9 @@ class RolloutServiceServicer:
         stream ends with the last. Suites come in the order requested, scenarios in
         the order of ListScenarios, draws innermost. A caller that committed the
         items below i reconnects with start_index i. Cancelling stops model calls at
-        once. Ends with UNAVAILABLE when the model's host stops answering: what was
-        received stays valid.
+        once. Ends with UNAVAILABLE when the model's host stops answering and with
+        FAILED_PRECONDITION when the host refuses the caller or does not know the
+        model: what was received stays valid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

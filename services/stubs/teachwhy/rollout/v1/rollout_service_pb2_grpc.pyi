@@ -46,16 +46,18 @@ class RolloutServiceStub:
     """
     RunEpisode: _grpc.UnaryUnaryMultiCallable[_rollout_service_pb2.RunEpisodeRequest, _rollout_service_pb2.RunEpisodeResponse]
     """Plays one scenario and returns its episode. Repeating it is safe. Fails with
-    NOT_FOUND for an unknown scenario and UNAVAILABLE when the model's host does
-    not answer.
+    NOT_FOUND for an unknown scenario, UNAVAILABLE when the model's host does not
+    answer and FAILED_PRECONDITION when the host refuses the caller or does not
+    know the model.
     """
     RunEpisodes: _grpc.UnaryStreamMultiCallable[_rollout_service_pb2.RunEpisodesRequest, _rollout_service_pb2.RunEpisodesResponse]
     """Plays a series as a stream of episodes in ascending index without gaps; the
     stream ends with the last. Suites come in the order requested, scenarios in
     the order of ListScenarios, draws innermost. A caller that committed the
     items below i reconnects with start_index i. Cancelling stops model calls at
-    once. Ends with UNAVAILABLE when the model's host stops answering: what was
-    received stays valid.
+    once. Ends with UNAVAILABLE when the model's host stops answering and with
+    FAILED_PRECONDITION when the host refuses the caller or does not know the
+    model: what was received stays valid.
     """
 
 @_typing.type_check_only
@@ -74,16 +76,18 @@ class RolloutServiceAsyncStub(RolloutServiceStub):
     """
     RunEpisode: _aio.UnaryUnaryMultiCallable[_rollout_service_pb2.RunEpisodeRequest, _rollout_service_pb2.RunEpisodeResponse]  # type: ignore[assignment]
     """Plays one scenario and returns its episode. Repeating it is safe. Fails with
-    NOT_FOUND for an unknown scenario and UNAVAILABLE when the model's host does
-    not answer.
+    NOT_FOUND for an unknown scenario, UNAVAILABLE when the model's host does not
+    answer and FAILED_PRECONDITION when the host refuses the caller or does not
+    know the model.
     """
     RunEpisodes: _aio.UnaryStreamMultiCallable[_rollout_service_pb2.RunEpisodesRequest, _rollout_service_pb2.RunEpisodesResponse]  # type: ignore[assignment]
     """Plays a series as a stream of episodes in ascending index without gaps; the
     stream ends with the last. Suites come in the order requested, scenarios in
     the order of ListScenarios, draws innermost. A caller that committed the
     items below i reconnects with start_index i. Cancelling stops model calls at
-    once. Ends with UNAVAILABLE when the model's host stops answering: what was
-    received stays valid.
+    once. Ends with UNAVAILABLE when the model's host stops answering and with
+    FAILED_PRECONDITION when the host refuses the caller or does not know the
+    model: what was received stays valid.
     """
 
 class RolloutServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -117,8 +121,9 @@ class RolloutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rollout_service_pb2.RunEpisodeResponse, _abc.Awaitable[_rollout_service_pb2.RunEpisodeResponse]]:
         """Plays one scenario and returns its episode. Repeating it is safe. Fails with
-        NOT_FOUND for an unknown scenario and UNAVAILABLE when the model's host does
-        not answer.
+        NOT_FOUND for an unknown scenario, UNAVAILABLE when the model's host does not
+        answer and FAILED_PRECONDITION when the host refuses the caller or does not
+        know the model.
         """
 
     @_abc_1.abstractmethod
@@ -131,8 +136,9 @@ class RolloutServiceServicer(metaclass=_abc_1.ABCMeta):
         stream ends with the last. Suites come in the order requested, scenarios in
         the order of ListScenarios, draws innermost. A caller that committed the
         items below i reconnects with start_index i. Cancelling stops model calls at
-        once. Ends with UNAVAILABLE when the model's host stops answering: what was
-        received stays valid.
+        once. Ends with UNAVAILABLE when the model's host stops answering and with
+        FAILED_PRECONDITION when the host refuses the caller or does not know the
+        model: what was received stays valid.
         """
 
 def add_RolloutServiceServicer_to_server(servicer: RolloutServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,214 @@
+"""Runs the services as processes of this machine, and starts them again when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.experiment.rooms import RoomAddresses
+
+HOST = "127.0.0.1"
+GRPC_ROOMS = ("dataset", "rollout", "judge", "scoreboard")
+RESTARTS = 10
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.05
+STOP_SECONDS = 8.0
+
+DEFAULT_PORTS = {
+    "dataset": 50051,
+    "rollout": 50052,
+    "judge": 50053,
+    "scoreboard": 50054,
+    "serving": 8080,
+}
+DEFAULT_METRICS_PORTS = {"dataset": 9101, "rollout": 9102, "judge": 9103, "scoreboard": 9104}
+
+
+class ServiceFailed(Exception):
+    """A service did not start or kept dying. The message names it and its log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """How one service process is started."""
+
+    name: str
+    port: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def command(self) -> list[str]:
+        """The command line."""
+        return [sys.executable, "-m", f"services.{self.name}"]
+
+
+def service_specs(
+    runs_folder: Path,
+    *,
+    ports: Mapping[str, int],
+    metrics_ports: Mapping[str, int],
+    exit_with_parent: bool,
+) -> dict[str, ServiceSpec]:
+    """Describe all services of one machine over the store in ``runs_folder``.
+
+    Args:
+        runs_folder: holds store, caches and logs.
+        ports: main port by service.
+        metrics_ports: metrics port by gRPC room.
+        exit_with_parent: whether the services end when this process ends.
+    """
+    store = json.dumps({"kind": "directory", "root": str((runs_folder / "store").resolve())})
+    serving_url = f"http://{HOST}:{ports['serving']}/openai/v1"
+    special = {
+        "rollout": {"ENDPOINTS": json.dumps({"default": {"base_url": serving_url}})},
+        "scoreboard": {"STORE": store},
+        "serving": {
+            "STORE": store,
+            "CACHE_FOLDER": str((runs_folder / "serving-cache").resolve()),
+            "MAX_LOADED_MODELS": "64",
+        },
+    }
+    specs = {}
+    for name, port in ports.items():
+        variables = {"PORT": str(port), **special.get(name, {})}
+        if name in metrics_ports:
+            variables["METRICS_PORT"] = str(metrics_ports[name])
+            variables["DRAIN_PAUSE_SECONDS"] = "0"
+        variables["EXIT_WITH_PARENT"] = "true" if exit_with_parent else "false"
+        environment = {f"{name.upper()}_{key}": value for key, value in variables.items()}
+        specs[name] = ServiceSpec(name=name, port=port, environment=environment)
+    return specs
+
+
+def free_ports(names: tuple[str, ...]) -> dict[str, int]:
+    """Find a free loopback port for each name."""
+    sockets = [socket.create_server((HOST, 0)) for _ in names]
+    ports = {
+        name: int(opened.getsockname()[1]) for name, opened in zip(names, sockets, strict=True)
+    }
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+class LocalServices:
+    """The services of one run; an asynchronous context manager.
+
+    The gRPC rooms start on entering, serving when ``ensure_serving`` is first awaited.
+    A service that dies is started again on its port, up to ``RESTARTS`` times.
+    """
+
+    def __init__(self, runs_folder: Path) -> None:
+        self._logs = runs_folder / "logs"
+        ports = free_ports((*GRPC_ROOMS, "serving"))
+        metrics_ports = dict.fromkeys(GRPC_ROOMS, 0)
+        self._specs = service_specs(
+            runs_folder, ports=ports, metrics_ports=metrics_ports, exit_with_parent=True
+        )
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._serving_lock = asyncio.Lock()
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def addresses(self) -> RoomAddresses:
+        """Where the gRPC rooms listen."""
+        return RoomAddresses(**{room: f"{HOST}:{self._specs[room].port}" for room in GRPC_ROOMS})
+
+    @property
+    def serving_url(self) -> str:
+        """Base URL of the model server."""
+        return f"http://{HOST}:{self._specs['serving'].port}"
+
+    async def __aenter__(self) -> LocalServices:
+        await asyncio.gather(*(self._start(room) for room in GRPC_ROOMS))
+        await asyncio.gather(*(self._wait_until_listening(room) for room in GRPC_ROOMS))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await asyncio.gather(*(self._stop(process) for process in self._processes.values()))
+        if not self.failure.done():
+            self.failure.cancel()
+
+    async def ensure_serving(self) -> None:
+        """Start the model server if it is not there, and wait until it listens."""
+        async with self._serving_lock:
+            if "serving" not in self._processes:
+                await self._start("serving")
+            await self._wait_until_listening("serving")
+
+    async def _start(self, name: str) -> None:
+        await self._spawn(name)
+        self._keepers[name] = asyncio.create_task(self._keep(name))
+
+    async def _spawn(self, name: str) -> None:
+        spec = self._specs[name]
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self._processes[name] = await asyncio.create_subprocess_exec(
+                *spec.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=service_environment(spec),
+            )
+
+    async def _keep(self, name: str) -> None:
+        """Start the service again whenever it dies."""
+        for _ in range(RESTARTS):
+            code = await self._processes[name].wait()
+            if code in {1, 2}:  # it refused to start; another try would be refused as well
+                break
+            await self._spawn(name)
+        else:
+            code = await self._processes[name].wait()
+        self._fail(f"{name} ended with exit status {code}; {self._last_words(name)}")
+
+    def _fail(self, message: str) -> None:
+        if not self.failure.done():
+            self.failure.set_exception(ServiceFailed(message))
+
+    async def _wait_until_listening(self, name: str) -> None:
+        spec = self._specs[name]
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            if self.failure.done():
+                self.failure.result()
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection(HOST, spec.port)
+                writer.close()
+                return
+            await asyncio.sleep(POLL_SECONDS)
+        raise ServiceFailed(f"{name} does not listen after {READY_SECONDS:g} s; see its log")
+
+    def _last_words(self, name: str) -> str:
+        path = self._logs / f"{name}.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-4:]
+        return f"its log {path} ends:\n  " + "\n  ".join(line[:400] for line in lines)
+
+    async def _stop(self, process: asyncio.subprocess.Process) -> None:
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def service_environment(spec: ServiceSpec) -> dict[str, str]:
+    """Build the environment of a service: this process's, less other settings of that service."""
+    prefix = f"{spec.name.upper()}_"
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
+    return {**inherited, "OMP_NUM_THREADS": "1", **spec.environment}

@@ -1,0 +1,96 @@
+"""Shows how far a run is: bars in a terminal, lines elsewhere. Decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from pipelines.experiment.steps import DatasetStep, EvaluationStep, Step, TrainingStep
+
+STAGES = {
+    DatasetStep: "write data",
+    TrainingStep: "train",
+    EvaluationStep: "play and judge",
+}
+
+
+class RunProgress:
+    """One bar for each stage and one for each running step; a context manager."""
+
+    def __init__(self, console: Console, steps: tuple[Step, ...]) -> None:
+        self._console = console
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", table_column=None),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._stages: dict[str, TaskID] = {}
+        for kind, title in STAGES.items():
+            total = sum(1 for step in steps if isinstance(step, kind))
+            self._stages[title] = self._bars.add_task(f"[bold]{title}", total=total, rate="steps")
+        self._running: dict[str, TaskID] = {}
+        self._begun: dict[str, float] = {}
+        self.seconds: dict[str, float] = defaultdict(float)
+        """Seconds of work by stage, summed over its steps."""
+
+    def __enter__(self) -> RunProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def skipped(self, step: Step) -> None:
+        """Note a step whose output was in the store."""
+        self._bars.advance(self._stages[STAGES[type(step)]])
+
+    def started(self, step: Step) -> None:
+        """Note that a step begins."""
+        total = step.episodes if isinstance(step, EvaluationStep) else step.tokens
+        title = STAGES[type(step)]
+        self._begun[step.digest] = time.monotonic()
+        self._running[step.digest] = self._bars.add_task(
+            f"  {title}: {step.label}", total=total, rate=""
+        )
+
+    def advanced(self, step: Step, done: int, rate: str = "") -> None:
+        """Note how much of a step is done, in tokens or episodes."""
+        task = self._running[step.digest]
+        elapsed = max(time.monotonic() - self._begun[step.digest], 1e-3)
+        unit = "episodes/s" if isinstance(step, EvaluationStep) else "tokens/s"
+        shown = rate or f"{done / elapsed:,.0f} {unit}"
+        self._bars.update(task, completed=done, rate=shown)
+
+    def finished(self, step: Step) -> None:
+        """Note that a step is complete."""
+        title = STAGES[type(step)]
+        seconds = time.monotonic() - self._begun.pop(step.digest)
+        self.seconds[title] += seconds
+        self._bars.remove_task(self._running.pop(step.digest))
+        self._bars.advance(self._stages[title])
+        if not self._console.is_terminal:
+            self._console.print(f"{title}: {step.label} ({seconds:.1f} s)", highlight=False)

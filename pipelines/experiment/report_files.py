@@ -1,0 +1,30 @@
+"""Writes and reads the files of a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.experiment.report import Report
+from pipelines.experiment.report_page import render_page
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write ``report.json`` and ``report.html`` to ``folder``, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "report.json": report.model_dump_json(indent=2) + "\n",
+        "report.html": render_page(report),
+    }
+    paths = []
+    for name, content in contents.items():
+        path = folder / name
+        partial = path.with_suffix(path.suffix + ".partial")
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(path)
+        paths.append(path)
+    return paths
+
+
+def read_report(path: Path) -> Report:
+    """Read a ``report.json``."""
+    return Report.model_validate_json(path.read_bytes())
