@@ -6,9 +6,9 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import grpc
 import typer
@@ -76,8 +76,10 @@ def plan(experiment_file: ExperimentFile) -> None:
     for column in ("step", "what", "size", "in the store", "digest"):
         table.add_column(column, justify="right" if column == "size" else "left")
     for step, is_complete in steps:
-        is_evaluation = isinstance(step, EvaluationStep)
-        size = f"{step.episodes:,} episodes" if is_evaluation else f"{step.tokens:,} tokens"
+        if isinstance(step, EvaluationStep):
+            size = f"{step.episodes:,} episodes"
+        else:
+            size = f"{step.tokens:,} tokens"
         kind = type(step).__name__.removesuffix("Step").lower()
         table.add_row(kind, step.label, size, "yes" if is_complete else "no", step.digest[:12])
     console.print(table)
@@ -158,7 +160,7 @@ def _await(work: Coroutine[Any, Any, Result]) -> Result:
     return _plainly(lambda: asyncio.run(work))
 
 
-def _plainly(work: Any) -> Any:  # noqa: ANN401
+def _plainly(work: Callable[[], Result]) -> Result:
     """Do ``work``; a fault a person can mend is one message and exit status 1."""
     try:
         return work()
@@ -171,7 +173,7 @@ def _plainly(work: Any) -> Any:  # noqa: ANN401
         _refuse("stopped; the same command continues where it was")
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     sys.stderr.write(f"{message}\n")
     raise SystemExit(1)
 

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import grpc
+from teachwhy.common.v1 import model_pb2
+from teachwhy.judge.v1 import judge_service_pb2, verdict_pb2
+from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2
 
 from pipelines.experiment.hosting import ModelHost
 from pipelines.experiment.outputs import Output
@@ -21,9 +24,6 @@ from pipelines.experiment.spec import Evaluation
 from pipelines.experiment.steps import EvaluationStep
 from services.servicekit.channel import error_details
 from services.servicekit.digest import derive_seed
-from teachwhy.common.v1 import model_pb2
-from teachwhy.judge.v1 import judge_service_pb2, verdict_pb2
-from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2
 
 
 async def evaluate_checkpoint(
@@ -47,7 +47,7 @@ async def evaluate_checkpoint(
         host: hosts the checkpoint meanwhile.
         advance: told the number of episodes so far.
     """
-    await _play_all(step, output, settings, rooms, host, advance)
+    await _play_all(step, output, settings, rooms, host=host, advance=advance)
     unscored = await _judge_all(step, output, settings, rooms)
     await host.unload(step.training.checkpoint)
     await asyncio.to_thread(
@@ -93,6 +93,7 @@ async def _play_all(
     output: Output,
     settings: Evaluation,
     rooms: Rooms,
+    *,
     host: ModelHost,
     advance: Callable[[int], None],
 ) -> None:

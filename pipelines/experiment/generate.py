@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+from teachwhy.dataset.v1 import dataset_service_pb2, example_pb2
+
 from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms, dataset_spec
 from pipelines.experiment.shards import (
@@ -14,7 +16,6 @@ from pipelines.experiment.shards import (
     shard_name,
 )
 from pipelines.experiment.steps import DatasetStep
-from teachwhy.dataset.v1 import dataset_service_pb2, example_pb2
 
 PROGRESS_EVERY = 500
 

@@ -38,9 +38,7 @@ class TrainingFailed(Exception):
 class TrainingLauncher(Protocol):
     """Runs training jobs."""
 
-    async def train(
-        self, job: TrainingJob, report: Callable[[TrainingProgress], None]
-    ) -> Path:
+    async def train(self, job: TrainingJob, report: Callable[[TrainingProgress], None]) -> Path:
         """Run ``job`` to its end and return the folder with ``model/`` and ``result.json``.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Self
 
 import aiohttp
 
@@ -28,7 +29,7 @@ class LocalHost:
         self._ensure_running = ensure_running
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> LocalHost:
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LOAD_SECONDS))
         return self
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from pipelines.experiment.launcher import TrainingFailed, TrainingJob, TrainingProgress
+from pipelines.experiment.settings import inherited_environment
 
 LAST_WORDS = 12
 """Lines of the program's output that a failure message quotes."""
@@ -36,7 +36,7 @@ class LocalLauncher:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "TRAINING_EXIT_WITH_PARENT": "true"},
+            env={**inherited_environment(), "TRAINING_EXIT_WITH_PARENT": "true"},
         )
         last_words: deque[str] = deque(maxlen=LAST_WORDS)
         try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from pipelines.experiment.rooms import RoomAddresses
+from pipelines.experiment.settings import inherited_environment
 
 HOST = "127.0.0.1"
 GRPC_ROOMS = ("dataset", "rollout", "judge", "scoreboard")
@@ -127,7 +128,7 @@ class LocalServices:
         """Base URL of the model server."""
         return f"http://{HOST}:{self._specs['serving'].port}"
 
-    async def __aenter__(self) -> LocalServices:
+    async def __aenter__(self) -> Self:
         await asyncio.gather(*(self._start(room) for room in GRPC_ROOMS))
         await asyncio.gather(*(self._wait_until_listening(room) for room in GRPC_ROOMS))
         return self
@@ -210,5 +211,7 @@ class LocalServices:
 def service_environment(spec: ServiceSpec) -> dict[str, str]:
     """Build the environment of a service: this process's, less other settings of that service."""
     prefix = f"{spec.name.upper()}_"
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
+    inherited = {
+        key: value for key, value in inherited_environment().items() if not key.startswith(prefix)
+    }
     return {**inherited, "OMP_NUM_THREADS": "1", **spec.environment}

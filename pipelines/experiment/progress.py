@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -52,7 +53,7 @@ class RunProgress:
         self.seconds: dict[str, float] = defaultdict(float)
         """Seconds of work by stage, summed over its steps."""
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 

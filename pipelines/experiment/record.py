@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow.parquet as pq
+from teachwhy.judge.v1 import verdict_pb2
+from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
+from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
 from pipelines.experiment.evaluate import read_episodes
 from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.shards import decode_verdicts
 from pipelines.experiment.steps import EvaluationStep
-from teachwhy.judge.v1 import verdict_pb2
-from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
-from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
 SEEN = "object-seen"
 """Label of benign twins whose object occurs in the arm's own training data."""

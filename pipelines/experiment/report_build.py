@@ -11,6 +11,9 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from teachwhy.rollout.v1 import scenario_pb2
+from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
+
 from pipelines.experiment.record import SEEN, UNSEEN
 from pipelines.experiment.report import (
     Comparison,
@@ -28,8 +31,6 @@ from pipelines.experiment.report_findings import RIVALS, findings, rows_of, warn
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.spec import BASE_ARM, EfficiencyQuestion, Experiment
 from pipelines.experiment.steps import EvaluationStep
-from teachwhy.rollout.v1 import scenario_pb2
-from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
 Z_95 = 1.959963984540054
 """Quantile of the normal distribution for a two-sided 95 % interval."""

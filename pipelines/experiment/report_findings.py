@@ -239,7 +239,7 @@ def _generic(results: Results) -> Finding:
 
 def _full_mixture(results: Results) -> Finding:
     mixtures = [
-        row for row in results.rows if ADVICE <= set(row.recipes) and DOCUMENTS & set(row.recipes)
+        row for row in results.rows if set(row.recipes) >= ADVICE and DOCUMENTS & set(row.recipes)
     ]
     row = max(mixtures, key=lambda one: (len(set(one.recipes)), one.tokens), default=None)
     against = _against(results, row, "base") if row else None

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Sequence
 
 import grpc
+from teachwhy.dataset.v1 import dataset_service_pb2
+from teachwhy.judge.v1 import judge_service_pb2
+from teachwhy.rollout.v1 import rollout_service_pb2
 
 from pipelines.experiment.rooms import Rooms, dataset_spec
 from pipelines.experiment.spec import Experiment, MixPart
 from pipelines.experiment.steps import Revisions, mixture_budgets
 from services.servicekit.channel import error_details
 from services.servicekit.digest import code_digest
-from teachwhy.dataset.v1 import dataset_service_pb2
-from teachwhy.judge.v1 import judge_service_pb2
-from teachwhy.rollout.v1 import rollout_service_pb2
 
 Wanted = tuple[MixPart, int, int]
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import grpc
-
-from pipelines.experiment.spec import MixPart
-from services.servicekit.channel import open_channel
 from teachwhy.dataset.v1 import dataset_service_pb2_grpc, recipe_pb2
 from teachwhy.judge.v1 import judge_service_pb2_grpc
 from teachwhy.rollout.v1 import rollout_service_pb2_grpc
 from teachwhy.scoreboard.v1 import scoreboard_service_pb2_grpc
+
+from pipelines.experiment.spec import MixPart
+from services.servicekit.channel import open_channel
 
 Item = TypeVar("Item")
 
@@ -56,7 +56,7 @@ class Rooms:
             self._channels["scoreboard"]
         )
 
-    async def __aenter__(self) -> Rooms:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

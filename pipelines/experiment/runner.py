@@ -13,6 +13,7 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
+from teachwhy.scoreboard.v1 import evaluation_pb2
 
 from pipelines.experiment.evaluate import evaluate_checkpoint
 from pipelines.experiment.generate import generate_dataset
@@ -40,7 +41,6 @@ from pipelines.experiment.steps import (
 )
 from pipelines.experiment.train import train_checkpoint
 from services.servicekit.storage.settings import StoreSettings, open_store
-from teachwhy.scoreboard.v1 import evaluation_pb2
 
 
 class RunsFolderBusy(Exception):
@@ -140,9 +140,7 @@ class ExperimentRunner:
         )
         return build_graph(loaded.experiment, revisions)
 
-    async def _run_steps(
-        self, graph: StepGraph, carrier: _Carrier, progress: RunProgress
-    ) -> None:
+    async def _run_steps(self, graph: StepGraph, carrier: _Carrier, progress: RunProgress) -> None:
         experiment = carrier.loaded.experiment
 
         async def is_complete(step: Step) -> bool:

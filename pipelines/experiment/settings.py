@@ -9,6 +9,11 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+def inherited_environment() -> dict[str, str]:
+    """Return this process's environment, for the processes it starts."""
+    return dict(os.environ)
+
+
 class PipelinesSettings(BaseSettings):
     """Where runs are kept and how much of the machine they use."""
 

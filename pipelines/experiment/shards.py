@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from teachwhy.common.v1 import conversation_pb2
 from teachwhy.dataset.v1 import example_pb2
 from teachwhy.judge.v1 import verdict_pb2
@@ -29,59 +28,58 @@ _ROLES = {
     conversation_pb2.ROLE_TOOL: "tool",
 }
 
+
+def _schema(**fields: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
+
+
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string()), ("name", pa.string())])
 
-EXAMPLE_SCHEMA = pa.schema(
-    [
-        ("index", pa.int64()),
-        ("id", pa.string()),
-        ("form", pa.string()),
-        ("text", pa.string()),
-        ("messages", pa.list_(_MESSAGE)),
-        ("tools", pa.string()),
-        ("num_tokens", pa.int64()),
-        ("cumulative_tokens", pa.int64()),
-        ("recipe", pa.string()),
-        ("recipe_revision", pa.string()),
-        ("clause", pa.string()),
-        ("family", pa.string()),
-        ("author", pa.string()),
-        ("is_temptation", pa.bool_()),
-    ]
+EXAMPLE_SCHEMA = _schema(
+    index=pa.int64(),
+    id=pa.string(),
+    form=pa.string(),
+    text=pa.string(),
+    messages=pa.list_(_MESSAGE),
+    tools=pa.string(),
+    num_tokens=pa.int64(),
+    cumulative_tokens=pa.int64(),
+    recipe=pa.string(),
+    recipe_revision=pa.string(),
+    clause=pa.string(),
+    family=pa.string(),
+    author=pa.string(),
+    is_temptation=pa.bool_(),
 )
 """One training example a row: ``text`` for documents, ``messages`` for chats."""
 
-EPISODE_SCHEMA = pa.schema(
-    [
-        ("index", pa.int64()),
-        ("id", pa.string()),
-        ("scenario_id", pa.string()),
-        ("suite", pa.string()),
-        ("family", pa.string()),
-        ("split", pa.string()),
-        ("kind", pa.string()),
-        ("object", pa.string()),
-        ("state", pa.string()),
-        ("situation", pa.string()),
-        ("reply", pa.string()),
-        ("calls", pa.list_(pa.string())),
-        ("record", pa.binary()),
-    ]
+EPISODE_SCHEMA = _schema(
+    index=pa.int64(),
+    id=pa.string(),
+    scenario_id=pa.string(),
+    suite=pa.string(),
+    family=pa.string(),
+    split=pa.string(),
+    kind=pa.string(),
+    object=pa.string(),
+    state=pa.string(),
+    situation=pa.string(),
+    reply=pa.string(),
+    calls=pa.list_(pa.string()),
+    record=pa.binary(),
 )
 """One episode a row; ``record`` is a ``teachwhy.rollout.v1.Episode``."""
 
-VERDICT_SCHEMA = pa.schema(
-    [
-        ("index", pa.int64()),
-        ("episode_id", pa.string()),
-        ("rubric", pa.string()),
-        ("rubric_revision", pa.string()),
-        ("judge", pa.string()),
-        ("outcome", pa.string()),
-        ("conduct", pa.string()),
-        ("rationale", pa.string()),
-        ("record", pa.binary()),
-    ]
+VERDICT_SCHEMA = _schema(
+    index=pa.int64(),
+    episode_id=pa.string(),
+    rubric=pa.string(),
+    rubric_revision=pa.string(),
+    judge=pa.string(),
+    outcome=pa.string(),
+    conduct=pa.string(),
+    rationale=pa.string(),
+    record=pa.binary(),
 )
 """One verdict a row; ``record`` is a ``teachwhy.judge.v1.Verdict``."""
 

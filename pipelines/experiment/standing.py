@@ -47,7 +47,7 @@ async def start_services(runs_folder: Path) -> list[StandingService]:
     Raises:
         ServicesStanding: they run already, or one of them did not start; then none is left.
     """
-    runs_folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(runs_folder.mkdir, parents=True, exist_ok=True)
     if alive := _alive(runs_folder):
         raise ServicesStanding(f"already running: {', '.join(alive)}; `make down` stops them")
     specs = service_specs(
@@ -74,7 +74,8 @@ async def stop_services(runs_folder: Path) -> list[str]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     deadline = asyncio.get_running_loop().time() + STOP_SECONDS
-    while _alive(runs_folder) and asyncio.get_running_loop().time() < deadline:
+    # Other processes' ends raise no event here.
+    while _alive(runs_folder) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
     for pid in _alive(runs_folder).values():
         with suppress(ProcessLookupError):

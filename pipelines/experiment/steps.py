@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from pipelines.experiment.spec import BASE_ARM, Arm, Experiment, MixPart
@@ -171,7 +172,7 @@ def mixture_budgets(mix: list[MixPart], tokens: int) -> list[int]:
     for part in mix:
         passed += part.share
         edges.append(round(tokens * passed / total))
-    return [max(1, after - before) for before, after in zip(edges, edges[1:], strict=False)]
+    return [max(1, after - before) for before, after in pairwise(edges)]
 
 
 def short_tokens(tokens: int) -> str:

@@ -3,12 +3,15 @@
 import asyncio
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
 import openai
 import psutil
 import pytest
+from openai.types.chat import ChatCompletion
+from openai.types.chat.chat_completion import Choice
 
 from services.servicekit.chat import ChatRequest, ModelRef, Sampling
 from services.servicekit.chat_openai import ChatEndpoint, OpenAIChatModel
@@ -57,19 +60,22 @@ def test_a_streamed_chat_brings_the_same_text_piece_by_piece(client: openai.Open
 
 
 def test_a_reply_that_ends_by_itself_says_stop_and_hides_the_end(client: openai.OpenAI) -> None:
-    replies = [
-        client.chat.completions.create(model="tiny", messages=HELLO, seed=seed, max_tokens=120)
-        for seed in range(40)
-    ]
-    choices = [reply.choices[0] for reply in replies]
+    def choice(seed: int) -> Choice:
+        reply = client.chat.completions.create(
+            model="tiny", messages=HELLO, seed=seed, max_tokens=120
+        )
+        return reply.choices[0]
 
-    assert {choice.finish_reason for choice in choices} == {"stop", "length"}
-    assert not [choice for choice in choices if "<end>" in (choice.message.content or "")]
+    with ThreadPoolExecutor(max_workers=40) as threads:
+        choices = list(threads.map(choice, range(40)))
+
+    assert {each.finish_reason for each in choices} == {"stop", "length"}
+    assert not [each for each in choices if "<end>" in (each.message.content or "")]
 
 
 def test_names_and_tools_reach_the_chat_template(client: openai.OpenAI) -> None:
     def prompt_tokens(messages: list[Any], **options: Any) -> int:
-        reply = client.chat.completions.create(
+        reply: ChatCompletion = client.chat.completions.create(
             model="tiny", messages=messages, max_tokens=4, seed=5, **options
         )
         assert reply.usage is not None

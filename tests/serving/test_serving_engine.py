@@ -27,7 +27,7 @@ def _rows(*, max_new_tokens: int = 24) -> list[Row]:
 
 
 def _engine(*, context_tokens: int = 160) -> Engine:
-    model = make_model(context_tokens=context_tokens).to(torch.float64)
+    model = make_model(context_tokens=context_tokens, dtype=torch.float64)
     return Engine(model, end_ids=frozenset({END}), context_tokens=context_tokens)
 
 
@@ -62,7 +62,7 @@ def test_replies_are_the_same_alone_together_and_in_any_order() -> None:
 
 def test_greedy_replies_are_those_of_transformers() -> None:
     engine = _engine()
-    model = make_model().to(torch.float64)
+    model = make_model(dtype=torch.float64)
     rows = [
         Row(prompt_ids=[9 + n] * n, max_new_tokens=20, temperature=0.0, seed=0) for n in (3, 17, 40)
     ]
@@ -113,7 +113,7 @@ def test_a_row_that_leaves_early_leaves_the_others_alone() -> None:
 
 
 def test_the_token_that_ends_a_reply_stops_it_and_the_limit_cuts_it() -> None:
-    model = make_model().to(torch.float64)
+    model = make_model(dtype=torch.float64)
     first = Row(prompt_ids=[40, 41], max_new_tokens=3, temperature=0.0, seed=0)
     _generate(Engine(model, end_ids=frozenset({END}), context_tokens=160), [first], batch=1)
     ended = Row(prompt_ids=[40, 41], max_new_tokens=3, temperature=0.0, seed=0)
@@ -134,7 +134,6 @@ def test_a_model_that_forgets_its_context_is_refused() -> None:
         num_attention_heads=2,
         num_key_value_heads=2,
         sliding_window=8,
-        attn_implementation="sdpa",
     )
     model = transformers.MistralForCausalLM(config)
 
@@ -150,9 +149,11 @@ def test_other_families_give_the_same_replies_alone_and_together(family: str) ->
         family, {"intermediate_size": 48}
     )
     config = transformers.AutoConfig.for_model(family, **sizes, **extra)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+    model = transformers.AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        config, attn_implementation="sdpa", dtype=torch.float64
+    )
     model.train(mode=False)
-    engine = Engine(model.to(torch.float64), end_ids=frozenset({1}), context_tokens=128)
+    engine = Engine(model, end_ids=frozenset({1}), context_tokens=128)
     alone, together = (
         [
             Row(prompt_ids=[5 + n] * (2 + 3 * n), max_new_tokens=12, temperature=1.0, seed=n)

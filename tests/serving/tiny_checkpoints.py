@@ -18,7 +18,9 @@ VOCABULARY = (*WORDS, *(f"w{index}" for index in range(641)))
 TEMPLATE = Path(__file__).parents[2] / "pipelines" / "examples" / "microworld.chat_template.jinja"
 
 
-def make_model(*, seed: int = 0, context_tokens: int = 160) -> transformers.LlamaForCausalLM:
+def make_model(
+    *, seed: int = 0, context_tokens: int = 160, dtype: torch.dtype = torch.float32
+) -> transformers.PreTrainedModel:
     torch.manual_seed(seed)
     config = transformers.LlamaConfig(
         vocab_size=len(VOCABULARY),
@@ -32,10 +34,11 @@ def make_model(*, seed: int = 0, context_tokens: int = 160) -> transformers.Llam
         pad_token_id=0,
         bos_token_id=None,
         eos_token_id=END,
-        attn_implementation="sdpa",
     )
     model = transformers.LlamaForCausalLM(config)
     model.train(mode=False)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
     return model
 
 
@@ -45,7 +48,7 @@ def write_folder(folder: Path, *, seed: int = 0, context_tokens: int = 160) -> N
     )
     tokenizer.pre_tokenizer = WhitespaceSplit()
     make_model(seed=seed, context_tokens=context_tokens).save_pretrained(folder)
-    transformers.PreTrainedTokenizerFast(
+    transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         unk_token="<unk>",
