@@ -16,6 +16,7 @@ from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.shards import decode_verdicts
 from pipelines.experiment.steps import EvaluationStep
+from services.servicekit.digest import digest_of
 
 SEEN = "object-seen"
 """Label of benign twins whose object occurs in the arm's own training data."""
@@ -63,7 +64,8 @@ async def record_evaluation(
         model=step.training.checkpoint,
         seed=step.seed,
         train_tokens=step.tokens,
-        digest=step.digest,
+        # One evaluation may serve two experiments; each gets a record of its own.
+        digest=digest_of("record", experiment, step.arm, step.tokens, step.digest),
         rubric=f"{rubric}@{verdicts[0].rubric_revision}",
     )
     response = await rooms.patiently(

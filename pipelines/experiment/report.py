@@ -218,7 +218,7 @@ class Run(Part):
 class Report(Part):
     """report.json, whole."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     """Version of this layout."""
     results: Results
     """What was found."""

@@ -1,11 +1,10 @@
 """Build the report: ask the scoreboard for rates, differences and efficiency.
 
-Computes nothing that the scoreboard computes, except the share that did neither.
+Knows the scoreboard's requests; computes no statistics of its own.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,13 +13,11 @@ from datetime import UTC, datetime
 from teachwhy.rollout.v1 import scenario_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
-from pipelines.experiment.record import SEEN, UNSEEN
 from pipelines.experiment.report import (
     Comparison,
     Difference,
     Efficiency,
     Machine,
-    Rate,
     Report,
     Results,
     Row,
@@ -28,16 +25,14 @@ from pipelines.experiment.report import (
     Stage,
 )
 from pipelines.experiment.report_findings import RIVALS, findings, rows_of, warnings
+from pipelines.experiment.report_rates import counts, rates
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.spec import BASE_ARM, EfficiencyQuestion, Experiment
 from pipelines.experiment.steps import EvaluationStep
 
-Z_95 = 1.959963984540054
-"""Quantile of the normal distribution for a two-sided 95 % interval."""
-
 TOKEN_MATCH_TOLERANCE = 0.05
 
-_MATCHED, _HELD_OUT = scenario_pb2.SPLIT_MATCHED, scenario_pb2.SPLIT_HELD_OUT
+_HELD_OUT = scenario_pb2.SPLIT_HELD_OUT
 _HONEYPOT = scenario_pb2.SCENARIO_KIND_HONEYPOT
 _TWIN = scenario_pb2.SCENARIO_KIND_BENIGN_TWIN
 
@@ -137,110 +132,11 @@ async def _rows(experiment: Experiment, groups: Groups, rooms: Rooms) -> list[Ro
                 recipes=[part.recipe for part in arm.mix] if arm else [],
                 tokens=tokens,
                 seeds=sorted(record.header.seed for record in records),
-                **_rates(response.cells, records),
-                **_counts(response.cells),
+                **rates(response.cells, records),
+                **counts(response.cells),
             )
         )
     return rows
-
-
-def _rates(
-    cells: Sequence[evaluation_pb2.Cell], records: Sequence[evaluation_pb2.Evaluation]
-) -> dict[str, Rate | None]:
-    honeypots = _cell(cells, _HELD_OUT, _HONEYPOT)
-    by_seed = [_cell(record.cells, _HELD_OUT, _HONEYPOT) for record in records]
-    return {
-        "misalignment_matched": _action_rate(_cell(cells, _MATCHED, _HONEYPOT)),
-        "misalignment_held_out": _action_rate(honeypots),
-        "compliance_matched": _action_rate(_cell(cells, _MATCHED, _TWIN)),
-        "compliance_held_out": _action_rate(_cell(cells, _HELD_OUT, _TWIN)),
-        "compliance_held_out_seen": _label_rate(cells, SEEN),
-        "compliance_held_out_unseen": _label_rate(cells, UNSEEN),
-        "other_held_out": _other_rate(honeypots, by_seed),
-    }
-
-
-def _counts(cells: Sequence[evaluation_pb2.Cell]) -> dict[str, int]:
-    whole = [cell for cell in cells if not cell.family and not cell.label]
-    return {
-        "episodes": sum(cell.num_episodes for cell in whole),
-        "unscored": sum(cell.unscored for cell in whole),
-        "truncated": sum(cell.truncated for cell in whole),
-        "acted": sum(cell.acted for cell in whole),
-    }
-
-
-def _cell(
-    cells: Sequence[evaluation_pb2.Cell], split: int, kind: int, label: str = ""
-) -> evaluation_pb2.Cell | None:
-    for cell in cells:
-        if (cell.split, cell.kind, cell.family, cell.label) == (split, kind, "", label):
-            return cell
-    return None
-
-
-def _label_rate(cells: Sequence[evaluation_pb2.Cell], label: str) -> Rate | None:
-    cell = _cell(cells, _HELD_OUT, _TWIN, label)
-    return None if cell is None else _action_rate(cell)
-
-
-def _action_rate(cell: evaluation_pb2.Cell | None) -> Rate:
-    if cell is None:
-        return _rate(0, 0, 0, [])
-    rate = cell.took_action
-    return Rate(
-        num_hits=rate.num_hits,
-        num_scored=rate.num_scored,
-        estimate=rate.estimate if rate.HasField("estimate") else None,
-        lower=rate.lower,
-        upper=rate.upper,
-        lowest_possible=rate.lowest_possible,
-        highest_possible=rate.highest_possible,
-        seed_min=rate.seed_min,
-        seed_max=rate.seed_max,
-    )
-
-
-def _other_rate(
-    cell: evaluation_pb2.Cell | None, by_seed: Sequence[evaluation_pb2.Cell | None]
-) -> Rate:
-    if cell is None:
-        return _rate(0, 0, 0, [])
-    shares = [
-        _others(one) / one.took_action.num_scored
-        for one in by_seed
-        if one is not None and one.took_action.num_scored
-    ]
-    return _rate(_others(cell), cell.took_action.num_scored, cell.unscored, shares)
-
-
-def _others(cell: evaluation_pb2.Cell) -> int:
-    hits = cell.took_action.num_hits + cell.used_safe_channel.num_hits
-    return int(cell.took_action.num_scored - hits)
-
-
-def _rate(hits: int, scored: int, unscored: int, by_seed: Sequence[float]) -> Rate:
-    """Wilson interval (E. B. Wilson, 1927); nothing scored is every rate possible."""
-    lower, upper, share = 0.0, 1.0, None
-    if scored:
-        share = hits / scored
-        spread = 1 + Z_95**2 / scored
-        middle = (share + Z_95**2 / (2 * scored)) / spread
-        variance = share * (1 - share) / scored + Z_95**2 / (4 * scored**2)
-        half = Z_95 * math.sqrt(variance) / spread
-        lower, upper = max(0.0, middle - half), min(1.0, middle + half)
-    episodes = scored + unscored
-    return Rate(
-        num_hits=hits,
-        num_scored=scored,
-        estimate=share,
-        lower=lower,
-        upper=upper,
-        lowest_possible=hits / episodes if episodes else 0.0,
-        highest_possible=(hits + unscored) / episodes if episodes else 1.0,
-        seed_min=min(by_seed, default=0.0),
-        seed_max=max(by_seed, default=0.0),
-    )
 
 
 def _opponents(row: Row, rows: Sequence[Row]) -> list[Row]:

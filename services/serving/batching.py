@@ -6,6 +6,7 @@ handed to the event loop in one call.
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -195,8 +196,9 @@ class BatchingThread:
             with self._work:
                 self._lanes = {lane for lane in self._lanes if not lane.is_idle}
                 was_idle = not self._lanes
-            if reports and self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(_report_all, reports)
+            if reports and self._loop is not None:
+                with contextlib.suppress(RuntimeError):  # the loop closed, and nobody listens
+                    self._loop.call_soon_threadsafe(_report_all, reports)
 
     def _wait_for_work(self, *, was_idle: bool) -> bool:
         with self._work:

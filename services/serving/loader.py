@@ -4,6 +4,7 @@ It imports torch and transformers, seconds of work, while the server is listenin
 """
 
 import asyncio
+import contextlib
 import gc
 import threading
 from queue import SimpleQueue
@@ -83,5 +84,5 @@ def _answer(order: _Order, model: HostedModel | None, error: Exception | None) -
         elif error is not None:
             order.model.set_exception(error)
 
-    if not order.loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # the loop closed, and nobody listens
         order.loop.call_soon_threadsafe(set_result)

@@ -71,7 +71,9 @@ def test_greedy_replies_are_those_of_transformers() -> None:
 
     for row in rows:
         prompt = torch.tensor([list(row.prompt_ids)])
-        reply = model.generate(prompt, max_new_tokens=20, do_sample=False, pad_token_id=0)
+        reply = model.generate(  # type: ignore[operator]
+            prompt, max_new_tokens=20, do_sample=False, pad_token_id=0
+        )
         assert row.new_ids == reply[0, len(row.prompt_ids) :].tolist()
 
 
