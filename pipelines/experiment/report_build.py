@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from teachwhy.rollout.v1 import scenario_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
@@ -121,7 +122,7 @@ async def _rows(experiment: Experiment, groups: Groups, rooms: Rooms) -> list[Ro
         records = groups[name, tokens]
         request = scoreboard_service_pb2.SummarizeEvaluationsRequest(evaluations=_names(records))
         response = await rooms.patiently(
-            "scoreboard", lambda request=request: rooms.scoreboard.SummarizeEvaluations(request)
+            "scoreboard", partial(rooms.scoreboard.SummarizeEvaluations, request)
         )
         arm = arms.get(name)
         rows.append(
@@ -163,7 +164,7 @@ async def _comparisons(rows: Sequence[Row], groups: Groups, rooms: Rooms) -> lis
                 candidate=_names(groups[row.arm, row.tokens]),
             )
             response = await rooms.patiently(
-                "scoreboard", lambda request=request: rooms.scoreboard.CompareEvaluations(request)
+                "scoreboard", partial(rooms.scoreboard.CompareEvaluations, request)
             )
             gap = abs(row.tokens - other.tokens)
             comparisons.append(

@@ -38,7 +38,7 @@ class ServingSettings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     """Object store that holds checkpoints/<name>/; variables SERVING_STORE__*."""
 
-    cache_folder: Path = Path("runs/serving-cache")
+    cache_folder: Path = Path("var/serving-cache")
     """Local folder into which checkpoints are copied before they are loaded."""
 
     checkpoints: tuple[str, ...] = ()
