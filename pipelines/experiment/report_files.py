@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.experiment.report import Report
+from pipelines.experiment.report import Report, report_json
 from pipelines.experiment.report_page import render_page
 
 
@@ -12,7 +12,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     """Write ``report.json`` and ``report.html`` to ``folder``, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
-        "report.json": report.model_dump_json(indent=2) + "\n",
+        "report.json": report_json(report),
         "report.html": render_page(report),
     }
     paths = []

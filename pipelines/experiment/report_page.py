@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,7 +20,7 @@ from pipelines.experiment.steps import short_tokens
 _GREY = "#7d8590"
 """Legible on a light and on a dark background."""
 
-_STYLE = {
+_STYLE: dict[Any, object] = {
     "svg.hashsalt": "teachwhy",
     "svg.fonttype": "none",
     "text.color": _GREY,
@@ -65,7 +66,8 @@ def _label(row: Row) -> str:
 
 def _svg(draw: Callable[[Axes], None], *, height: float) -> Markup:
     """Draw on a transparent figure; height in inches. Same drawing, same bytes."""
-    with rc_context(_STYLE):
+    with rc_context():
+        rcParams.update(_STYLE)
         figure = Figure(figsize=(8.5, height), layout="constrained")
         draw(figure.add_subplot())
         stream = io.StringIO()
@@ -99,7 +101,7 @@ def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
         ]
         rates = [rate for _, rate in pairs]
         axes.errorbar(
-            [rate.estimate for rate in rates],
+            [rate.estimate or 0.0 for rate in rates],
             [place for place, _ in pairs],
             xerr=_error(rates),
             fmt=marker,
@@ -124,7 +126,7 @@ def _draw_tokens(axes: Axes, rows: Sequence[Row]) -> None:
         rates = [row.misalignment_held_out for row in points]
         axes.errorbar(
             [row.tokens for row in points],
-            [rate.estimate for rate in rates],
+            [rate.estimate or 0.0 for rate in rates],
             yerr=_error(rates),
             fmt="o-",
             capsize=3,

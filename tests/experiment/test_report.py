@@ -121,7 +121,7 @@ def _cell(split: int, kind: int, hits: int, scored: int) -> evaluation_pb2.Cell:
 
 def _experiment() -> Experiment:
     mix = [{"recipe": "generic-chat"}]
-    training = {"learning_rate": 0.001}
+    training: dict[str, object] = {}
     return Experiment.model_validate(
         {
             "name": "small",
