@@ -1,3 +1,5 @@
+"""Reports say what was measured, with n and interval, and nothing more."""
+
 from __future__ import annotations
 
 import io

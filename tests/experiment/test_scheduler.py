@@ -63,6 +63,7 @@ class Workshop:
         self.crowds.append(frozenset(self.running))
         async with self._changed:
             self._changed.notify_all()
+        await asyncio.sleep(0)  # as real steps do: others get to begin
         try:
             if step.digest in self.gates:
                 await self.gates[step.digest].wait()
