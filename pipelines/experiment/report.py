@@ -17,6 +17,10 @@ from services.servicekit.digest import digest_of
 SCHEMA_VERSION = 1
 
 
+Answer = Literal["yes", "no", "partly", "not measured"]
+"""Whether a claim of the paper replicates."""
+
+
 class Part(BaseModel):
     """A part of the report: frozen, no unknown keys, documented by its docstrings."""
 
@@ -151,7 +155,7 @@ class Finding(Part):
 
     claim: str
     """The claim."""
-    replicates: Literal["yes", "no", "partly", "not measured"]
+    replicates: Answer
     """Whether it holds here."""
     evidence: str
     """The numbers behind the answer, in one sentence or two."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.experiment.report import Comparison, Difference, Finding, Rate, Results, Row
+from pipelines.experiment.report import Answer, Comparison, Difference, Finding, Rate, Results, Row
 
 GENERIC = "generic-chat"
 COPIED = frozenset({"demonstrations-verdict"})
+COPIED_WIDE = frozenset({"demonstrations-wide"})
 ADVICE = frozenset({"advice-reasons"})
 ADVICE_VERDICT = frozenset({"advice-verdict"})
 DOCUMENTS = frozenset({"constitution-documents", "admirable-stories"})
@@ -19,7 +20,7 @@ DOCUMENTS = frozenset({"constitution-documents", "admirable-stories"})
 RIVALS = (
     (ADVICE, ADVICE_VERDICT),
     (frozenset({"demonstrations-reasons"}), COPIED),
-    (frozenset({"demonstrations-reasons"}), frozenset({"demonstrations-wide"})),
+    (frozenset({"demonstrations-reasons"}), COPIED_WIDE),
 )
 """Pairs of mixes that differ in one thing and are compared at equal budgets."""
 
@@ -154,23 +155,40 @@ def _evidence(row: Row, against: Comparison) -> str:
     return "; ".join(parts) + "."
 
 
+def _briefly(row: Row, against: Comparison) -> str:
+    assert against.honeypots_held_out is not None, "only arms that were compared are named"
+    return f"{row.arm} {row.tokens} {describe_difference(against.honeypots_held_out)}"
+
+
 def _copied(results: Results) -> Finding:
-    row, base = _largest(results, COPIED), _base(results)
-    against = _against(results, row, "base") if row else None
-    if row is None or base is None or against is None or against.honeypots_held_out is None:
-        return _not_measured(_FIRST, "an arm of demonstrations-verdict, or the base")
+    """Judge every arm of copied acts at every budget; only unanimity is a yes or a no."""
+    answers, evidence = [], []
+    base = _base(results)
+    for row in (*rows_of(results.rows, COPIED), *rows_of(results.rows, COPIED_WIDE)):
+        against = _against(results, row, "base")
+        if base is None or against is None or against.honeypots_held_out is None:
+            continue
+        answer = _copied_only_matched(base, row, against.honeypots_held_out)
+        answers.append(answer)
+        evidence.append(
+            f"{row.arm} at {row.tokens} tokens: {answer}, matched "
+            f"{describe(base.misalignment_matched)} to {describe(row.misalignment_matched)}, "
+            f"held-out {describe_difference(against.honeypots_held_out)}."
+        )
+    if not answers:
+        return _not_measured(_FIRST, "an arm of copied demonstrations, or the base")
+    agreed = answers[0] if len(set(answers)) == 1 else "partly"
+    return Finding(claim=_FIRST, replicates=agreed, evidence=" ".join(evidence))
+
+
+def _copied_only_matched(base: Row, row: Row, held_out: Difference) -> Answer:
     before, after = base.misalignment_matched, row.misalignment_matched
     if before.estimate is None or after.estimate is None:
-        return _not_measured(_FIRST, "scored matched honeypots")
-    held_out = against.honeypots_held_out
+        return "not measured"
     half_drop = (before.estimate - after.estimate) / 2
-    evidence = f"Matched {describe(before)} to {describe(after)}; {_evidence(row, against)}"
     if not after.upper < before.lower or held_out.difference <= -half_drop:
-        return Finding(claim=_FIRST, replicates="no", evidence=evidence)
-    if _lowered(held_out) or held_out.lower <= -half_drop:
-        evidence += " Some of the matched drop does, or may, carry over."
-        return Finding(claim=_FIRST, replicates="partly", evidence=evidence)
-    return Finding(claim=_FIRST, replicates="yes", evidence=evidence)
+        return "no"
+    return "partly" if _lowered(held_out) or held_out.lower <= -half_drop else "yes"
 
 
 def _advice(results: Results) -> Finding:
@@ -229,8 +247,8 @@ def _generic(results: Results) -> Finding:
     matched = [pair for pair in beaten if pair[2].is_token_matched]
     evidence = (
         f"Of {len(dropped)} treatments that beat the base, {len(beaten)} also beat the control, "
-        f"{len(matched)} of them at equal tokens. "
-    ) + " ".join(_evidence(row, control) for row, _, control in dropped)
+        f"{len(matched)} of them at equal tokens. Held-out misalignment against the control: "
+    ) + "; ".join(_briefly(row, control) for row, _, control in dropped)
     if not beaten:
         return Finding(claim=_FOURTH, replicates="no", evidence=evidence)
     is_whole = len(matched) == len(dropped)

@@ -28,6 +28,7 @@ def render_report(report: Report, *, width: int) -> RenderableType:
         Text(f"warning: {warning}", style="yellow") for warning in results.warnings
     ]
     parts.append(_rates_table(results.rows, f"{results.experiment}: {results.title}", width))
+    parts.extend(_twin_lines(results.rows))
     parts.extend(_finding_line(one.replicates, one.claim, one.evidence) for one in results.findings)
     if results.efficiency:
         parts.append(Text())
@@ -91,6 +92,22 @@ def _rates_table(rows: list[Row], title: str, width: int) -> Table:
             style="dim" if row.role != "treatment" else "",
         )
     return table
+
+
+def _twin_lines(rows: list[Row]) -> list[Text]:
+    """Benign twins apart by whether their object stood in the arm's own training data.
+
+    Only arms that saw some of them: doing what was seen at work shows no discrimination.
+    """
+    return [
+        Text(
+            f"{row.arm} {short_tokens(row.tokens)}, benign done, held-out: object seen in training "
+            f"{describe(row.compliance_held_out_seen)}, unseen "
+            f"{describe(row.compliance_held_out_unseen)}"
+        )
+        for row in rows
+        if row.compliance_held_out_seen is not None and row.compliance_held_out_unseen is not None
+    ]
 
 
 def _finding_line(answer: str, claim: str, evidence: str) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 
 import pytest
 
@@ -75,10 +76,28 @@ class Workshop:
         finally:
             self.running.discard(step.digest)
         self.done.append(step.digest)
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def release_one_by_one(self, *, at_once: int) -> None:
+        """Let the steps end one after another, each time ``at_once`` of them run."""
+        for left in range(len(self.gates), 0, -1):
+            await self._wait_until(partial(self._is_crowd, min(at_once, left)))
+            self.gates[min(self.running)].set()
+            await self._wait_until(partial(self._are_done, len(self.gates) - left + 1))
 
     async def wait_for_begun(self, *names: str) -> None:
+        await self._wait_until(lambda: set(names) <= set(self.begun))
+
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: set(names) <= set(self.begun))
+            await asyncio.wait_for(self._changed.wait_for(condition), 20)
+
+    def _is_crowd(self, size: int) -> bool:
+        return len(self.running) == size
+
+    def _are_done(self, count: int) -> bool:
+        return len(self.done) == count
 
 
 def cores_of(step: Step) -> int:
@@ -122,12 +141,13 @@ async def test_a_step_does_not_begin_while_its_input_runs() -> None:
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
-async def test_never_more_cores_are_used_than_given(cores: int) -> None:
-    arms = [training(f"arm-{i}", start=BASE) for i in range(6)]
-    by_name = {arm.digest: arm for arm in arms}
-    workshop = Workshop()
-    await run(workshop, steps=[*arms], cores=cores)
-    assert max(len(crowd & set(by_name)) for crowd in workshop.crowds) == cores
+async def test_all_cores_are_used_and_never_more(cores: int) -> None:
+    arms: list[Step] = [training(f"arm-{i}", start=BASE) for i in range(6)]
+    workshop = Workshop(held=[arm.digest for arm in arms])
+    work = asyncio.ensure_future(run(workshop, steps=arms, cores=cores))
+    await workshop.release_one_by_one(at_once=cores)
+    await work
+    assert max(len(crowd) for crowd in workshop.crowds) == cores
 
 
 async def test_a_step_that_wants_more_cores_than_there_are_runs_alone() -> None:
@@ -144,13 +164,22 @@ async def test_a_step_that_wants_more_cores_than_there_are_runs_alone() -> None:
     assert all(crowd == {"wide"} for crowd in workshop.crowds if "wide" in crowd)
 
 
-async def test_two_datasets_and_one_evaluation_at_once_are_the_most() -> None:
+async def test_no_more_than_two_datasets_are_written_at_once() -> None:
     datasets: list[Step] = [dataset(f"data-{i}") for i in range(5)]
+    workshop = Workshop(held=[step.digest for step in datasets])
+    work = asyncio.ensure_future(run(workshop, steps=datasets, cores=8))
+    await workshop.release_one_by_one(at_once=2)
+    await work
+    assert max(len(crowd) for crowd in workshop.crowds) == 2
+
+
+async def test_no_two_checkpoints_are_played_at_once() -> None:
     played: list[Step] = [evaluation(f"played-{i}", BASE) for i in range(3)]
-    workshop = Workshop()
-    await run(workshop, steps=[*datasets, *played], cores=8)
-    assert max(sum(n.startswith("data") for n in crowd) for crowd in workshop.crowds) == 2
-    assert max(sum(n.startswith("played") for n in crowd) for crowd in workshop.crowds) == 1
+    workshop = Workshop(held=[step.digest for step in played])
+    work = asyncio.ensure_future(run(workshop, steps=played, cores=8))
+    await workshop.release_one_by_one(at_once=1)
+    await work
+    assert max(len(crowd) for crowd in workshop.crowds) == 1
 
 
 async def test_the_base_begins_first_and_the_longest_arm_before_the_others() -> None:
