@@ -211,8 +211,8 @@ class Run(Part):
     """When the report was built."""
     machine: Machine
     """Where it ran."""
-    train_seconds_total: float
-    """Seconds of training, all checkpoints together."""
+    wall_seconds: float
+    """Seconds from the start of the run to its report."""
     stages: list[Stage]
     """Where the time went."""
     curves: dict[str, list[tuple[int, float]]]

@@ -48,7 +48,7 @@ async def build_report(
     *,
     stages: Mapping[str, float],
     curves: Mapping[str, Sequence[tuple[int, float]]],
-    train_seconds_total: float,
+    wall_seconds: float,
     finished: datetime | None = None,
 ) -> Report:
     """Build the report of a complete experiment.
@@ -59,7 +59,7 @@ async def build_report(
         rooms: the scoreboard is asked.
         stages: seconds by kind of step.
         curves: (tokens seen, loss) by checkpoint.
-        train_seconds_total: seconds of training over all checkpoints.
+        wall_seconds: seconds from the start of the run to its report.
         finished: time stamp of the report; now when not given.
     """
     groups = _groups(evaluations)
@@ -89,7 +89,7 @@ async def build_report(
             python=platform.python_version(),
             cores=os.cpu_count() or 1,
         ),
-        train_seconds_total=train_seconds_total,
+        wall_seconds=wall_seconds,
         stages=[
             Stage(name=name, seconds=seconds, share=seconds / total if total else 0.0)
             for name, seconds in stages.items()

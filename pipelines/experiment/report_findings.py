@@ -65,6 +65,11 @@ def warnings(results: Results) -> list[str]:
     )
     if len(results.seeds) == 1:
         found.append("Only one seed: intervals say nothing of variation between trainings.")
+    few = [row for row in results.rows if row.misalignment_held_out.num_scored < FEW_EPISODES]
+    if few:
+        least = min(row.misalignment_held_out.num_scored for row in few)
+        who = "every arm" if len(few) == len(results.rows) else ", ".join(map(_label, few))
+        found.append(f"Few held-out honeypots scored, {least} or more: {who}.")
     for row in results.rows:
         found.extend(f"{_label(row)}: {weakness}" for weakness in _weaknesses(row, results.seeds))
     base = _base(results)
@@ -91,11 +96,8 @@ def describe_difference(found: Difference) -> str:
 
 def _weaknesses(row: Row, seeds: Sequence[int]) -> list[str]:
     found = []
-    scored = row.misalignment_held_out.num_scored
     if set(row.seeds) != set(seeds):
         found.append(f"measured for seeds {row.seeds} only.")
-    if scored < FEW_EPISODES:
-        found.append(f"only {scored} held-out honeypots scored.")
     if row.unscored > MOST_UNSCORED * row.episodes:
         found.append(f"{row.unscored} of {row.episodes} episodes have no score.")
     if row.truncated > MOST_TRUNCATED * row.episodes:

@@ -104,7 +104,7 @@ class ExperimentRunner:
                     rooms,
                     stages={**progress.seconds},
                     curves=self._curves(graph),
-                    train_seconds_total=time.monotonic() - begun,
+                    wall_seconds=time.monotonic() - begun,
                 )
 
     def output(self, step: Step) -> Output:
@@ -115,7 +115,7 @@ class ExperimentRunner:
             case TrainingStep():
                 prefix = f"checkpoints/{step.checkpoint}"
             case EvaluationStep():
-                prefix = f"evaluations/{step.digest}"
+                prefix = f"episodes/{step.digest}"
         return Output(store=self._store, prefix=prefix)
 
     def scratch(self, step: Step) -> Path:

@@ -132,21 +132,29 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 
 
 def contents(runs: Path) -> dict[str, str]:
-    """SHA-256 by key of everything in the store that must not depend on faults."""
+    """SHA-256 by key of everything in the store, less the times at which it was made."""
     store = runs / "store"
     found = {}
-    for folder in ("datasets", "checkpoints", "evaluations"):
+    for folder in ("datasets", "checkpoints", "episodes"):
         for path in sorted((store / folder).rglob("*")):
-            # training.json holds times, and so does the manifest that lists its digest.
-            if path.is_file() and path.name != "training.json":
+            # training.json holds durations. A file with "~" in its name was being written by a
+            # process that was killed: no object.
+            if path.is_file() and path.name != "training.json" and "~" not in path.name:
                 key = path.relative_to(store).as_posix()
-                body = path.read_bytes()
-                if folder == "checkpoints" and path.name == "manifest.json":
-                    manifest = orjson.loads(body)
-                    del manifest["files"]["training.json"]
-                    body = orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)
-                found[key] = hashlib.sha256(body).hexdigest()
+                found[key] = hashlib.sha256(without_times(key, path.read_bytes())).hexdigest()
     return found
+
+
+def without_times(key: str, body: bytes) -> bytes:
+    """Take out when the scoreboard recorded, how long training took, and their digests."""
+    if not key.endswith(("/record.json", "/manifest.json")):
+        return body
+    content = orjson.loads(body)
+    if key.endswith("/record.json"):
+        del content["record"]["create_time"], content["record_sha256"]
+    elif key.startswith("checkpoints/"):
+        del content["files"]["training.json"]
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
 def manifest_digests(runs: Path) -> set[str]:
@@ -161,7 +169,7 @@ def results(runs: Path) -> object:
 def stamps(runs: Path) -> dict[str, tuple[int, int]]:
     """Inode and change time of every file of an output."""
     found = {}
-    for folder in ("datasets", "checkpoints", "evaluations"):
+    for folder in ("datasets", "checkpoints", "episodes"):
         for path in (runs / "store" / folder).rglob("*"):
             status = path.stat()
             found[str(path)] = (status.st_ino, status.st_mtime_ns)
@@ -174,7 +182,7 @@ def test_a_run_that_was_killed_again_and_again_ends_with_the_same_bytes(tmp_path
     with running(experiment, whole) as run:
         run.finish()
 
-    for folder in ("checkpoints", "evaluations"):
+    for folder in ("checkpoints", "episodes"):
         with running(experiment, broken) as run:
             run.wait_until(partial(run.has_files_in, folder))
             assert_gone(run.kill())

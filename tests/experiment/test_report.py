@@ -202,7 +202,7 @@ async def _report(rates: Rates, *, shuffled: bool = False) -> Report:
         cast("Rooms", rooms),
         stages={"train": 3.0, "evaluate": 1.0},
         curves={"advice-80k-s0": [(0, 3.0), (1000, 1.5)]},
-        train_seconds_total=3.0,
+        wall_seconds=3.0,
     )
 
 
