@@ -162,7 +162,9 @@ def build_graph(experiment: Experiment, revisions: Revisions) -> StepGraph:
 
 
 def mixture_budgets(mix: list[MixPart], tokens: int) -> list[int]:
-    """Share ``tokens`` out over the parts; the sum is exact, every part gets one or more.
+    """Share ``tokens`` out over the parts; every part gets one or more.
+
+    The sum is exact unless a share would round to nothing.
 
     >>> mixture_budgets([MixPart(recipe="a"), MixPart(recipe="b", share=2)], 10)
     [3, 7]
