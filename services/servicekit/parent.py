@@ -23,5 +23,6 @@ def exit_with_parent() -> None:
     if library.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    if os.getppid() != parent:  # it died in between, and no signal will come
+    # Adopted by init: the parent died before it could be asked about, and no signal will come.
+    if parent == 1 or os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGTERM)
