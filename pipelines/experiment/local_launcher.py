@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -36,7 +37,7 @@ class LocalLauncher:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**inherited_environment(), "TRAINING_EXIT_WITH_PARENT": "true"},
+            env={**inherited_environment(), "TRAINING_PARENT_PID": str(os.getpid())},
         )
         last_words: deque[str] = deque(maxlen=LAST_WORDS)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ def service_specs(
     *,
     ports: Mapping[str, int],
     metrics_ports: Mapping[str, int],
-    exit_with_parent: bool,
+    parent_pid: int | None,
 ) -> dict[str, ServiceSpec]:
     """Describe all services of one machine over the store in ``runs_folder``.
 
@@ -63,7 +64,7 @@ def service_specs(
         runs_folder: holds store, caches and logs.
         ports: main port by service.
         metrics_ports: metrics port by gRPC room.
-        exit_with_parent: whether the services end when this process ends.
+        parent_pid: the process that starts them and with which they end; None: they stay.
     """
     store = json.dumps({"kind": "directory", "root": str((runs_folder / "store").resolve())})
     serving_url = f"http://{HOST}:{ports['serving']}/openai/v1"
@@ -82,7 +83,8 @@ def service_specs(
         if name in metrics_ports:
             variables["METRICS_PORT"] = str(metrics_ports[name])
             variables["DRAIN_PAUSE_SECONDS"] = "0"
-        variables["EXIT_WITH_PARENT"] = "true" if exit_with_parent else "false"
+        if parent_pid is not None:
+            variables["PARENT_PID"] = str(parent_pid)
         environment = {f"{name.upper()}_{key}": value for key, value in variables.items()}
         specs[name] = ServiceSpec(name=name, port=port, environment=environment)
     return specs
@@ -111,7 +113,7 @@ class LocalServices:
         ports = free_ports((*GRPC_ROOMS, "serving"))
         metrics_ports = dict.fromkeys(GRPC_ROOMS, 0)
         self._specs = service_specs(
-            runs_folder, ports=ports, metrics_ports=metrics_ports, exit_with_parent=True
+            runs_folder, ports=ports, metrics_ports=metrics_ports, parent_pid=os.getpid()
         )
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}

@@ -54,7 +54,7 @@ async def start_services(runs_folder: Path) -> list[StandingService]:
         runs_folder,
         ports=DEFAULT_PORTS,
         metrics_ports=DEFAULT_METRICS_PORTS,
-        exit_with_parent=False,
+        parent_pid=None,
     )
     processes = {name: _spawn(spec, runs_folder / "logs") for name, spec in specs.items()}
     _remember(runs_folder, {name: process.pid for name, process in processes.items()})

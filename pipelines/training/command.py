@@ -21,8 +21,9 @@ def main(arguments: Sequence[str]) -> int:
     """Train; return 0 when done, 2 when the input is unusable, 143 after SIGTERM."""
     flags = _parser().parse_args(arguments)
     settings = TrainingSettings()
-    if flags.exit_with_parent or settings.exit_with_parent:
-        exit_with_parent()
+    parent_pid = flags.parent_pid or settings.parent_pid
+    if parent_pid is not None:
+        exit_with_parent(parent_pid)
     keep_freed_memory()
     stop = StopSignal()
     progress = Progress(sys.stdout)
@@ -66,6 +67,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="directory to write to")
     parser.add_argument("--metrics-port", type=int, help="port of the Prometheus metrics")
     parser.add_argument(
-        "--exit-with-parent", action="store_true", help="die with the parent process (Linux)"
+        "--parent-pid", type=int, help="die with this process, the one that starts it (Linux)"
     )
     return parser

@@ -38,16 +38,22 @@ class StopSignal:
         return _SIGNAL_STATUS + (self._received or 0)
 
 
-def exit_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends, however that ends."""
+def exit_with_parent(parent_pid: int) -> None:
+    """Ask the kernel to kill this process when its parent ends, however that ends.
+
+    Args:
+        parent_pid: the process that should be the parent; if it no longer is, this process ends.
+
+    Raises:
+        OSError: the kernel refuses, or this is not Linux.
+    """
     if sys.platform != "linux":
         raise OSError("exit_with_parent needs Linux")
-    parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     # The parent may have ended before the request reached the kernel.
-    if os.getppid() != parent or parent == 1:
+    if os.getppid() != parent_pid:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -11,8 +11,8 @@ class TrainingSettings(BaseSettings):
         env_prefix="TRAINING_", frozen=True, extra="forbid", use_attribute_docstrings=True
     )
 
-    exit_with_parent: bool = False
-    """Die with the process that started this one, also when that is killed (Linux)."""
+    parent_pid: int | None = Field(default=None, ge=1)
+    """Die with this process, which must be the one that started this one (Linux)."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Port of the Prometheus metrics; none: no metrics."""
     world_size: int = Field(default=1, ge=1, validation_alias="WORLD_SIZE")

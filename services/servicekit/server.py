@@ -76,8 +76,8 @@ def run(
     """
     configure_logging(settings.log_level, room)
     try:
-        if settings.exit_with_parent:
-            exit_with_parent()
+        if settings.parent_pid is not None:
+            exit_with_parent(settings.parent_pid)
         asyncio.run(_serve_until_signal(settings, services, resources))
     except InvalidSettings as error:
         sys.stderr.write(f"invalid settings:\n{error}\n")

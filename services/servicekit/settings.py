@@ -69,9 +69,9 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level that is logged."""
 
-    exit_with_parent: bool = False
-    """Stop when the process that started this one dies. Linux only. The starting thread counts
-    as the parent, so start the process from a thread that lives as long as it should."""
+    parent_pid: int | None = Field(default=None, ge=1)
+    """Stop as soon as this process, which must be the one that started this one, ends. Linux only.
+    The starting thread counts as the parent, so start from a thread that lives long enough."""
 
     @model_validator(mode="after")
     def _tls_files_belong_together(self) -> Self:

@@ -34,8 +34,8 @@ def run(settings: ServingSettings) -> NoReturn:
     configure_logging(settings.log_level, ROOM)
     signal.signal(signal.SIGTERM, _leave)  # until kserve takes over
     try:
-        if settings.exit_with_parent:
-            exit_with_parent()
+        if settings.parent_pid is not None:
+            exit_with_parent(settings.parent_pid)
         with _bind(settings) as listener:
             _serve(settings, listener)
     except (CannotListen, ServiceError, OSError) as error:

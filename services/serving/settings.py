@@ -32,8 +32,8 @@ class ServingSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level that is logged."""
 
-    exit_with_parent: bool = False
-    """Stop when the process that started this one dies. Linux only."""
+    parent_pid: int | None = Field(default=None, ge=1)
+    """Stop as soon as this process, which must be the one that started this one, ends (Linux)."""
 
     store: StoreSettings = Field(default_factory=StoreSettings)
     """Object store that holds checkpoints/<name>/; variables SERVING_STORE__*."""

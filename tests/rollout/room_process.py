@@ -47,7 +47,7 @@ async def room_process(room: str, **settings: str) -> AsyncIterator[RoomProcess]
         f"{prefix}_PORT": "0",
         f"{prefix}_METRICS_PORT": "0",
         f"{prefix}_DRAIN_PAUSE_SECONDS": "0",
-        f"{prefix}_EXIT_WITH_PARENT": "true",
+        f"{prefix}_PARENT_PID": str(os.getpid()),
         **{f"{prefix}_{name.upper()}": value for name, value in settings.items()},
     }
     started = time.monotonic()

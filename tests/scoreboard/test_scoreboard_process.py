@@ -57,7 +57,7 @@ def _started(store: Path) -> Iterator[Room]:
         "SCOREBOARD_STORE__ROOT": str(store),
         "SCOREBOARD_REFRESH_INTERVAL_SECONDS": "0.05",
         "SCOREBOARD_DRAIN_PAUSE_SECONDS": "0",
-        "SCOREBOARD_EXIT_WITH_PARENT": "true",
+        "SCOREBOARD_PARENT_PID": str(os.getpid()),
     }
     command = [sys.executable, "-m", "services.scoreboard"]
     with subprocess.Popen(

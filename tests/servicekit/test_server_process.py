@@ -171,14 +171,15 @@ async def test_variables_that_kubernetes_adds_for_a_service_are_no_mistake() -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is a call of Linux")
 async def test_a_server_does_not_outlive_a_killed_parent() -> None:
     program = (
-        "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, sys.argv[1]])\n"
+        "import os, subprocess, sys\n"
+        "environment = {**os.environ, 'ECHO_PARENT_PID': str(os.getpid())}\n"
+        "child = subprocess.Popen([sys.executable, sys.argv[1]], env=environment)\n"
         "print(child.pid, flush=True)\n"
         "child.wait()\n"
     )
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, str(PROCESS)),
-        env=environment(ECHO_EXIT_WITH_PARENT="true"),
+        env=environment(),
         stdout=PIPE,
     )
     assert parent.stdout is not None
@@ -190,6 +191,15 @@ async def test_a_server_does_not_outlive_a_killed_parent() -> None:
 
     await asyncio.to_thread(psutil.wait_procs, [child], timeout=10)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is a call of Linux")
+def test_a_server_whose_parent_is_already_gone_ends_at_once() -> None:
+    no_longer_the_parent = psutil.Process(os.getpid()).ppid()
+
+    result = run_until_exit(ECHO_PARENT_PID=str(no_longer_the_parent))
+
+    assert result.returncode == -signal.SIGTERM
 
 
 def test_a_log_that_nobody_reads_does_not_stop_the_server() -> None:

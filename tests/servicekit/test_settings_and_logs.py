@@ -40,7 +40,7 @@ def test_settings_come_from_the_environment_nested_ones_too(
     settings = read_settings(ProbeSettings)
 
     assert (settings.port, settings.nested.size, settings.host) == (50099, 7, "127.0.0.1")
-    assert settings.exit_with_parent is False
+    assert settings.parent_pid is None
 
 
 def test_settings_do_not_change() -> None:

@@ -65,7 +65,7 @@ def environment(store: Path, cache: Path, **settings: str) -> dict[str, str]:
         "SERVING_PORT": "0",
         "SERVING_STORE__ROOT": str(store),
         "SERVING_CACHE_FOLDER": str(cache),
-        "SERVING_EXIT_WITH_PARENT": "true",
+        "SERVING_PARENT_PID": str(os.getpid()),
     }
     chosen.update({f"SERVING_{name.upper()}": value for name, value in settings.items()})
     return {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", **chosen}

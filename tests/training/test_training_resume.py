@@ -189,8 +189,9 @@ def test_sigterm_writes_a_checkpoint_and_ends_with_143(
 
 
 ORPHAN_MAKER = """
-import subprocess, sys
-child = subprocess.Popen([sys.executable, "-m", "pipelines.training", *sys.argv[1:]],
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-m", "pipelines.training", *sys.argv[1:],
+                          "--parent-pid", str(os.getpid())],
                          stdout=subprocess.PIPE, text=True)
 for line in child.stdout:
     if "training.progress" in line:
@@ -207,7 +208,7 @@ def test_the_program_dies_with_its_killed_parent(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [
             *(sys.executable, "-c", ORPHAN_MAKER, str(tmp_path / "spec.json")),
-            *("--output", str(tmp_path / "out"), "--exit-with-parent"),
+            *("--output", str(tmp_path / "out")),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -224,6 +225,22 @@ def test_the_program_dies_with_its_killed_parent(tmp_path: Path) -> None:
         readable = _wait_readable(handle)
 
     assert readable
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel")
+def test_the_program_ends_at_once_when_its_parent_is_already_gone(tmp_path: Path) -> None:
+    no_longer_the_parent = str(os.getppid())
+
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pipelines.training", str(tmp_path / "spec.json")),
+            *("--output", str(tmp_path / "out"), "--parent-pid", no_longer_the_parent),
+        ],
+        check=False,
+        capture_output=True,
+    )
+
+    assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, b"")
 
 
 def _wait_readable(handle: int) -> bool:
