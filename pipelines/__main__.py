@@ -29,6 +29,7 @@ from pipelines.experiment.spec_file import ExperimentFileError, load_experiment
 from pipelines.experiment.standing import ServicesStanding, start_services, stop_services
 from pipelines.experiment.steps import EvaluationStep
 from services.servicekit.channel import error_details
+from services.servicekit.disk_faults import disk_fault
 from services.servicekit.errors import ServiceError
 from services.servicekit.settings import settings_or_exit
 
@@ -60,7 +61,7 @@ def run(experiment_file: ExperimentFile) -> None:
     runner = _plainly(lambda: ExperimentRunner(settings, console))
     report = _await(runner.run(loaded))
     folder = settings.runs_folder / loaded.experiment.name
-    paths = write_report(report, folder)
+    paths = _plainly(lambda: write_report(report, folder))
     print_report(report, console)
     for path in paths:
         console.print(str(path), style="dim", highlight=False)
@@ -120,7 +121,13 @@ def up() -> None:
     table = Table(title="services")
     for column in ("service", "address", "metrics", "process", "log"):
         table.add_column(column)
-    for row in _await(start_services(settings.runs_folder)):
+    for row in _await(
+        start_services(
+            settings.runs_folder,
+            ports=settings.ports.model_dump(),
+            metrics_ports=settings.metrics_ports.model_dump(),
+        )
+    ):
         table.add_row(row.name, row.address, row.metrics, str(row.pid), str(row.log))
     console.print(table)
 
@@ -169,6 +176,10 @@ def _plainly(work: Callable[[], Result]) -> Result:
     except grpc.aio.AioRpcError as error:
         details = error_details(error)
         _refuse(f"a service answered {details.code}: {details.message}")
+    except OSError as error:
+        if (fault := disk_fault(error)) is None:
+            raise
+        _refuse(f"{error.filename}: {fault}" if error.filename else fault)
     except KeyboardInterrupt:
         _refuse("stopped; the same command continues where it was")
 

@@ -23,15 +23,6 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 STOP_SECONDS = 8.0
 
-DEFAULT_PORTS = {
-    "dataset": 50051,
-    "rollout": 50052,
-    "judge": 50053,
-    "scoreboard": 50054,
-    "serving": 8080,
-}
-DEFAULT_METRICS_PORTS = {"dataset": 9101, "rollout": 9102, "judge": 9103, "scoreboard": 9104}
-
 
 class ServiceFailed(Exception):
     """A service did not start or kept dying. The message names it and its log."""
@@ -43,6 +34,8 @@ class ServiceSpec:
 
     name: str
     port: int
+    metrics_port: int
+    """The same as ``port`` for a service that has one port for all."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,7 +79,12 @@ def service_specs(
         if parent_pid is not None:
             variables["PARENT_PID"] = str(parent_pid)
         environment = {f"{name.upper()}_{key}": value for key, value in variables.items()}
-        specs[name] = ServiceSpec(name=name, port=port, environment=environment)
+        specs[name] = ServiceSpec(
+            name=name,
+            port=port,
+            metrics_port=metrics_ports.get(name, port),
+            environment=environment,
+        )
     return specs
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,6 @@ from pathlib import Path
 import orjson
 
 from pipelines.experiment.local_services import (
-    DEFAULT_METRICS_PORTS,
-    DEFAULT_PORTS,
     HOST,
     STOP_SECONDS,
     ServiceSpec,
@@ -41,8 +40,15 @@ class StandingService:
     log: Path
 
 
-async def start_services(runs_folder: Path) -> list[StandingService]:
-    """Start every service on its default port and wait until all listen.
+async def start_services(
+    runs_folder: Path, *, ports: Mapping[str, int], metrics_ports: Mapping[str, int]
+) -> list[StandingService]:
+    """Start every service and wait until all listen.
+
+    Args:
+        runs_folder: holds store, caches and logs.
+        ports: main port by service.
+        metrics_ports: metrics port by gRPC room.
 
     Raises:
         ServicesStanding: they run already, or one of them did not start; then none is left.
@@ -52,8 +58,8 @@ async def start_services(runs_folder: Path) -> list[StandingService]:
         raise ServicesStanding(f"already running: {', '.join(alive)}; `make down` stops them")
     specs = service_specs(
         runs_folder,
-        ports=DEFAULT_PORTS,
-        metrics_ports=DEFAULT_METRICS_PORTS,
+        ports=ports,
+        metrics_ports=metrics_ports,
         parent_pid=None,
     )
     processes = {name: _spawn(spec, runs_folder / "logs") for name, spec in specs.items()}
@@ -63,7 +69,10 @@ async def start_services(runs_folder: Path) -> list[StandingService]:
             await stop_services(runs_folder)
             log = runs_folder / "logs" / f"{name}.log"
             words = log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
-            raise ServicesStanding(f"{name} did not start; {log} ends:\n  " + "\n  ".join(words))
+            raise ServicesStanding(
+                f"{name} did not start, so none was left running; ports are settings, "
+                f"for example PIPELINES_PORTS__{name.upper()}; {log} ends:\n  " + "\n  ".join(words)
+            )
     return [_row(name, spec, processes[name].pid, runs_folder) for name, spec in specs.items()]
 
 
@@ -85,7 +94,7 @@ async def stop_services(runs_folder: Path) -> list[str]:
 
 
 def _row(name: str, spec: ServiceSpec, pid: int, runs_folder: Path) -> StandingService:
-    metrics = f"http://{HOST}:{DEFAULT_METRICS_PORTS.get(name, spec.port)}/metrics"
+    metrics = f"http://{HOST}:{spec.metrics_port}/metrics"
     scheme = "http://" if name == "serving" else ""
     log = runs_folder / "logs" / f"{name}.log"
     return StandingService(

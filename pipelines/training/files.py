@@ -1,5 +1,6 @@
 """Files and folders that are there completely or not at all. Knows no content."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,31 +13,56 @@ from pipelines.training.errors import OutputUnusable
 
 _UNFINISHED = ".unfinished-"
 _LOCK = ".lock"
+_FULL_BYTES = 1 << 16
 _LOCK_POLL_SECONDS = 0.05
 
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes target, on disk, when the block ends well."""
+    """Yield an empty folder that becomes target, on disk, when the block ends well.
+
+    Raises:
+        OutputUnusable: the disk is full, read-only or broken.
+    """
     unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    yield unfinished
-    for path in sorted(unfinished.rglob("*"), reverse=True):
-        _flush(path)
-    _flush(unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
-    _flush(target.parent)
+    with _plain_faults(target):
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        for path in sorted(unfinished.rglob("*"), reverse=True):
+            _flush(path)
+        _flush(unfinished)
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
+        _flush(target.parent)
 
 
 def write_whole_file(target: Path, content: bytes) -> None:
-    """Write a file that is never seen half written."""
+    """Write a file that is never seen half written.
+
+    Raises:
+        OutputUnusable: the disk is full, read-only or broken.
+    """
     unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
-    unfinished.write_bytes(content)
-    _flush(unfinished)
-    unfinished.replace(target)
-    _flush(target.parent)
+    with _plain_faults(target):
+        unfinished.write_bytes(content)
+        _flush(unfinished)
+        unfinished.replace(target)
+        _flush(target.parent)
+
+
+@contextmanager
+def _plain_faults(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        raise OutputUnusable(f"{target} cannot be written: {reason}") from error
+    except Exception as error:
+        # torch and safetensors have exceptions of their own for a file that cannot be written.
+        if shutil.disk_usage(target.parent).free >= _FULL_BYTES:
+            raise
+        raise OutputUnusable(f"{target} cannot be written: the disk is full") from error
 
 
 def _flush(path: Path) -> None:

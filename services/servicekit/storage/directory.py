@@ -1,27 +1,17 @@
 """Object store in a local directory: the embedded default. Knows no network."""
 
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.servicekit.disk_faults import disk_fault
 from services.servicekit.errors import ResourceConflict, StoreUnavailable
 from services.servicekit.storage.port import ObjectNotFound, check_key, check_prefix, is_segment
 from services.servicekit.storage.temporary import replaced_whole
 
 _CHUNK_BYTES = 1 << 20
-_PLAIN_WORDS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the object is larger than the largest file allowed here",
-    errno.EACCES: "this process has no permission",
-    errno.EPERM: "this process has no permission",
-    errno.EROFS: "the file system is read-only",
-    errno.EIO: "the disk reports an input/output error",
-    errno.ESTALE: "the network file system lost the directory",
-}
 
 
 class DirectoryStore:
@@ -164,7 +154,7 @@ class DirectoryStore:
         try:
             yield
         except OSError as error:
-            words = _PLAIN_WORDS.get(error.errno or 0, error.strerror or str(error))
+            words = disk_fault(error) or error.strerror or str(error)
             raise StoreUnavailable(str(self._root), words) from error
 
 
