@@ -60,7 +60,8 @@ def _plain_faults(target: Path) -> Iterator[None]:
         raise OutputUnusable(f"{target} cannot be written: {reason}") from error
     except Exception as error:
         # torch and safetensors have exceptions of their own for a file that cannot be written.
-        if shutil.disk_usage(target.parent).free >= _FULL_BYTES:
+        is_full = shutil.disk_usage(target.parent).free < _FULL_BYTES
+        if not is_full and os.strerror(errno.ENOSPC) not in str(error):
             raise
         raise OutputUnusable(f"{target} cannot be written: the disk is full") from error
 

@@ -15,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pipelines.experiment.local_services import GRPC_ROOMS, HOST, free_ports
+from tests.experiment.tiny_run import assert_gone
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +87,7 @@ def test_services_outlive_the_command_that_started_them_until_they_are_stopped(
     started = machine.processes()
     down = machine.pipelines("down")
     assert down.stdout.count("stopped ") == len(started)
-    assert not any(process.is_running() for process in started)
+    assert_gone(started)
     assert machine.pipelines("down").stdout == "nothing was running\n"
 
 
