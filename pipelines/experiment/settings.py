@@ -22,11 +22,11 @@ class ServicePorts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: Port = 50051
-    rollout: Port = 50052
-    judge: Port = 50053
-    scoreboard: Port = 50054
-    serving: Port = 8080
+    dataset: Port = Field(default=50051, description="gRPC port of the dataset room.")
+    rollout: Port = Field(default=50052, description="gRPC port of the rollout room.")
+    judge: Port = Field(default=50053, description="gRPC port of the judge room.")
+    scoreboard: Port = Field(default=50054, description="gRPC port of the scoreboard room.")
+    serving: Port = Field(default=8080, description="HTTP port of the model server.")
 
 
 class MetricsPorts(BaseModel):
@@ -34,10 +34,10 @@ class MetricsPorts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: Port = 9101
-    rollout: Port = 9102
-    judge: Port = 9103
-    scoreboard: Port = 9104
+    dataset: Port = Field(default=9101, description="Metrics port of the dataset room.")
+    rollout: Port = Field(default=9102, description="Metrics port of the rollout room.")
+    judge: Port = Field(default=9103, description="Metrics port of the judge room.")
+    scoreboard: Port = Field(default=9104, description="Metrics port of the scoreboard room.")
 
 
 class PipelinesSettings(BaseSettings):
