@@ -1,4 +1,4 @@
-"""The command line: run, plan, report, clean, up, down, schema."""
+"""The command line: run, plan, preview, trace, export, report, clean, up, down, schema."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.experiment import inquiries
+from pipelines.experiment.audit import DatasetNotPublished
+from pipelines.experiment.export import ExportRefused, export_dataset
 from pipelines.experiment.hosting import HostingFailed
 from pipelines.experiment.launcher import TrainingFailed
 from pipelines.experiment.local_services import ServiceFailed
+from pipelines.experiment.places import open_places
+from pipelines.experiment.plan_tables import print_plan
 from pipelines.experiment.report import Report
 from pipelines.experiment.report_files import read_report, write_report
 from pipelines.experiment.report_table import print_report
-from pipelines.experiment.revisions import ExperimentImpossible
-from pipelines.experiment.runner import ExperimentRunner, LoadedExperiment, RunsFolderBusy
+from pipelines.experiment.revisions import ExperimentImpossible, LoadedExperiment
+from pipelines.experiment.runner import ExperimentRunner, RunsFolderBusy
 from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.spec import Experiment
-from pipelines.experiment.spec_file import ExperimentFileError, load_experiment
+from pipelines.experiment.spec_file import ExperimentFileError, load_experiment, read_beside
 from pipelines.experiment.standing import ServicesStanding, start_services, stop_services
-from pipelines.experiment.steps import EvaluationStep
+from pipelines.experiment.trace import NothingToTrace, print_trace, trace_example
+from pipelines.experiment.write_dataset import DatasetNotWritten
 from services.servicekit.channel import error_details
 from services.servicekit.disk_faults import disk_fault
 from services.servicekit.errors import ServiceError
@@ -36,9 +42,13 @@ from services.servicekit.settings import settings_or_exit
 Result = TypeVar("Result")
 
 EXPECTED = (
+    DatasetNotPublished,
+    DatasetNotWritten,
     ExperimentFileError,
     ExperimentImpossible,
+    ExportRefused,
     HostingFailed,
+    NothingToTrace,
     RunsFolderBusy,
     ServiceError,
     ServiceFailed,
@@ -59,7 +69,19 @@ def run(experiment_file: ExperimentFile) -> None:
     settings = settings_or_exit(PipelinesSettings)
     loaded = _plainly(lambda: _load(experiment_file))
     runner = _plainly(lambda: ExperimentRunner(settings, console))
-    report = _await(runner.run(loaded))
+    finished = _await(runner.run(loaded))
+    for name, step in finished.graph.written:
+        output = runner.places.output(step)
+        count = output.manifest().counts
+        console.print(
+            f"{name} s{step.seed}: {count['examples']:,} examples, {count['tokens']:,} tokens in "
+            f"{settings.runs_folder / 'store' / output.prefix}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if finished.report is None:
+        return
+    report = finished.report
     folder = settings.runs_folder / loaded.experiment.name
     paths = _plainly(lambda: write_report(report, folder))
     print_report(report, console)
@@ -69,23 +91,58 @@ def run(experiment_file: ExperimentFile) -> None:
 
 @app.command()
 def plan(experiment_file: ExperimentFile) -> None:
-    """Say which steps a run would take and what is in the store already. Makes nothing."""
+    """Say which steps a run would take, what they cost and what is there. Makes nothing."""
     settings = settings_or_exit(PipelinesSettings)
     loaded = _plainly(lambda: _load(experiment_file))
-    steps = _await(ExperimentRunner(settings, console).plan(loaded))
-    table = Table(title=f"{loaded.experiment.title}: {len(steps)} steps")
-    for column in ("step", "what", "size", "in the store", "digest"):
-        table.add_column(column, justify="right" if column == "size" else "left")
-    for step, is_complete in steps:
-        if isinstance(step, EvaluationStep):
-            size = f"{step.episodes:,} episodes"
-        else:
-            size = f"{step.tokens:,} tokens"
-        kind = type(step).__name__.removesuffix("Step").lower()
-        table.add_row(kind, step.label, size, "yes" if is_complete else "no", step.digest[:12])
-    console.print(table)
-    todo = sum(not is_complete for _, is_complete in steps)
-    console.print(f"{todo} steps to do, {len(steps) - todo} in the store")
+    runner = _plainly(lambda: ExperimentRunner(settings, console))
+    print_plan(_await(runner.plan(loaded)), loaded.experiment.title, console)
+
+
+@app.command()
+def preview(
+    experiment_file: ExperimentFile,
+    dataset: Annotated[
+        str, typer.Option(help="Name of a dataset, a recipe, or the start of a digest; else all.")
+    ] = "",
+    items: Annotated[int, typer.Option(min=1, max=20, help="Items of each dataset.")] = 5,
+) -> None:
+    """Write the first items of the datasets and show what every stage asked and got."""
+    settings = settings_or_exit(PipelinesSettings)
+    loaded = _plainly(lambda: _load(experiment_file))
+    places = _plainly(lambda: open_places(settings.runs_folder))
+    _await(inquiries.preview(loaded, places, dataset=dataset, items=items, console=console))
+
+
+@app.command()
+def trace(
+    example: Annotated[str, typer.Argument(help="Id of an example, or a Parquet file.")],
+    index: Annotated[
+        int | None, typer.Argument(help="With a file, the example's column `index`.")
+    ] = None,
+) -> None:
+    """Walk an example to its replies and clause, and to what was trained on it."""
+    settings = settings_or_exit(PipelinesSettings)
+    places = _plainly(lambda: open_places(settings.runs_folder))
+    found = _plainly(lambda: trace_example(places.store, example, index))
+    replies = _await(inquiries.replies(places, found.reply_keys))
+    print_trace(found, replies, console)
+
+
+@app.command()
+def export(
+    experiment_file: ExperimentFile,
+    dataset: Annotated[
+        str, typer.Argument(help="Name of a dataset, a recipe, or the start of a digest.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder to make; empty if it exists.")],
+) -> None:
+    """Copy a published dataset out of the store, checked."""
+    settings = settings_or_exit(PipelinesSettings)
+    loaded = _plainly(lambda: _load(experiment_file))
+    runner = _plainly(lambda: ExperimentRunner(settings, console))
+    planned = _await(runner.plan(loaded))
+    for path in _plainly(lambda: export_dataset(planned, dataset, runner.places, folder)):
+        console.print(str(path), highlight=False)
 
 
 @app.command()
@@ -107,7 +164,7 @@ def clean(
 ) -> None:
     """Remove unfinished work and caches; with --everything all data, models and records."""
     runs = settings_or_exit(PipelinesSettings).runs_folder
-    names = ["scratch", "serving-cache", "logs"]
+    names = ["scratch", "serving-cache", "dataset-cache", "judge-cache", "logs"]
     for folder in [runs] if everything else [runs / name for name in names]:
         if folder.exists():
             shutil.rmtree(folder)
@@ -153,14 +210,15 @@ def schema(
 
 def _load(path: Path) -> LoadedExperiment:
     experiment = load_experiment(path)
-    template = path.parent / experiment.base.tokenizer.chat_template
-    try:
-        text = template.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ExperimentFileError(
-            f"{path}: base.tokenizer.chat_template: {template} cannot be read: {error.strerror}"
-        ) from error
-    return LoadedExperiment(experiment=experiment, chat_template=text)
+    template, constitution = "", ""
+    if experiment.base is not None:
+        name = experiment.base.tokenizer.chat_template
+        template = read_beside(path, "base.tokenizer.chat_template", name)
+    if experiment.author is not None and (name := experiment.author.constitution.file):
+        constitution = read_beside(path, "author.constitution.file", name)
+    return LoadedExperiment(
+        experiment=experiment, chat_template=template, constitution=constitution
+    )
 
 
 def _await(work: Coroutine[Any, Any, Result]) -> Result:

@@ -61,7 +61,14 @@ def service_specs(
     """
     store = json.dumps({"kind": "directory", "root": str((runs_folder / "store").resolve())})
     serving_url = f"http://{HOST}:{ports['serving']}/openai/v1"
+    judge_cache = (runs_folder / "judge-cache").resolve()
     special = {
+        "dataset": {
+            "STORE": store,
+            "CACHE_FOLDER": str((runs_folder / "dataset-cache").resolve()),
+            "JUDGE": f"{HOST}:{ports['judge']}",
+        },
+        "judge": {"STORE": store, "CACHE_FOLDER": str(judge_cache)},
         "rollout": {"ENDPOINTS": json.dumps({"default": {"base_url": serving_url}})},
         "scoreboard": {"STORE": store},
         "serving": {
@@ -209,9 +216,15 @@ class LocalServices:
 
 
 def service_environment(spec: ServiceSpec) -> dict[str, str]:
-    """Build the environment of a service: this process's, less other settings of that service."""
-    prefix = f"{spec.name.upper()}_"
+    """Build the environment of a service: this process's, less what is set for it here.
+
+    The operator's own settings of a service, such as its model hosts, reach it.
+    """
     inherited = {
-        key: value for key, value in inherited_environment().items() if not key.startswith(prefix)
+        key: value
+        for key, value in inherited_environment().items()
+        if not any(
+            key.upper() == ours or key.upper().startswith(f"{ours}__") for ours in spec.environment
+        )
     }
     return {**inherited, "OMP_NUM_THREADS": "1", **spec.environment}

@@ -2,114 +2,99 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-import grpc
 from teachwhy.dataset.v1 import dataset_service_pb2
-from teachwhy.judge.v1 import judge_service_pb2
-from teachwhy.rollout.v1 import rollout_service_pb2
+from teachwhy.judge.v1 import judge_service_pb2, verdict_pb2
+from teachwhy.rollout.v1 import rollout_service_pb2, scenario_pb2
 
-from pipelines.experiment.rooms import Rooms, dataset_spec
-from pipelines.experiment.spec import Experiment, MixPart
-from pipelines.experiment.steps import Revisions, mixture_budgets
-from services.servicekit.channel import error_details
+from pipelines.experiment.dataset_requests import DatasetRequests
+from pipelines.experiment.planned_datasets import PlannedDatasets, plan_datasets
+from pipelines.experiment.rooms import Rooms
+from pipelines.experiment.spec import Evaluation, Experiment
+from pipelines.experiment.steps import Revisions
 from services.servicekit.digest import code_digest
-
-Wanted = tuple[MixPart, int, int]
 
 
 class ExperimentImpossible(Exception):
     """The experiment asks for something the rooms do not have. One line for each fault."""
 
 
-class PlannedDatasets:
-    """Digests of all datasets of an experiment, as the dataset room gave them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedExperiment:
+    """An experiment and the files it names."""
 
-    def __init__(self, digests: dict[Wanted, str]) -> None:
-        self._digests = digests
+    experiment: Experiment
+    chat_template: str = ""
+    """Text of the chat template; empty where nothing is trained."""
+    constitution: str = ""
+    """Markdown of the author's constitution; empty means the one of the project."""
 
-    def digest(self, part: MixPart, seed: int, tokens: int) -> str:
-        """Digest of a dataset of the experiment."""
-        return self._digests[part, seed, tokens]
 
-
-async def ask_revisions(experiment: Experiment, rooms: Rooms, *, chat_template: str) -> Revisions:
+async def ask_revisions(
+    loaded: LoadedExperiment, rooms: Rooms
+) -> tuple[Revisions, PlannedDatasets]:
     """Ask every room what the experiment's numbers will depend on.
 
     Raises:
         ExperimentImpossible: a recipe, option, suite or rubric does not exist.
     """
-    suites = await rooms.rollout.ListSuites(rollout_service_pb2.ListSuitesRequest())
-    rubrics = await rooms.judge.ListRubrics(judge_service_pb2.ListRubricsRequest())
-    suite_revisions = {suite.name: suite.revision for suite in suites.suites}
-    rubric_revisions = {rubric.name: rubric.revision for rubric in rubrics.rubrics}
-    faults = [
-        f"evaluation.suites[{i}]: no suite is called {name!r}; suites: {_listed(suite_revisions)}"
-        for i, name in enumerate(experiment.evaluation.suites)
-        if name not in suite_revisions
-    ]
-    rubric = experiment.evaluation.rubric
-    if rubric not in rubric_revisions:
-        faults.append(
-            f"evaluation.rubric: no rubric is called {rubric!r}; rubrics: "
-            f"{_listed(rubric_revisions)}"
-        )
-    digests, recipe_faults = await _plan_datasets(experiment, rooms)
-    if faults or recipe_faults:
-        raise ExperimentImpossible("\n".join([*faults, *recipe_faults]))
-    return Revisions(
-        datasets=PlannedDatasets(digests),
-        suites=suite_revisions,
-        episodes_by_suite={suite.name: suite.num_scenarios for suite in suites.suites},
-        rubric=rubric_revisions[rubric],
+    experiment = loaded.experiment
+    recipes = await rooms.dataset.ListRecipes(dataset_service_pb2.ListRecipesRequest())
+    requests = DatasetRequests(
+        recipes={recipe.name: recipe for recipe in recipes.recipes},
+        author=experiment.author,
+        constitution=loaded.constitution,
+    )
+    planned, faults = await plan_datasets(experiment, requests, rooms)
+    suites: Mapping[str, scenario_pb2.Suite] = {}
+    rubric = ""
+    if experiment.evaluation is not None:
+        suites = await _suites(rooms)
+        rubric, more = await _rubric(experiment.evaluation, suites, rooms)
+        faults = [*more, *faults]
+    if faults:
+        raise ExperimentImpossible("\n".join(faults))
+    revisions = Revisions(
+        datasets=planned,
+        suites={name: suite.revision for name, suite in suites.items()},
+        episodes_by_suite={name: suite.num_scenarios for name, suite in suites.items()},
+        rubric=rubric,
         training_code=code_digest("pipelines.training"),
         # Named, never imported: the model server is another process, on a cluster another image.
         serving_code=code_digest("services.serving"),
-        chat_template=chat_template,
+        chat_template=loaded.chat_template,
     )
+    return revisions, planned
 
 
-async def _plan_datasets(
-    experiment: Experiment, rooms: Rooms
-) -> tuple[dict[Wanted, str], list[str]]:
-    digests: dict[Wanted, str] = {}
-    faults: dict[str, None] = {}
-
-    async def plan(where: str, wanted: Wanted) -> None:
-        part, seed, tokens = wanted
-        request = dataset_service_pb2.PlanDatasetRequest(
-            spec=dataset_spec(part, seed=seed, tokens=tokens)
-        )
-        try:
-            response = await rooms.dataset.PlanDataset(request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() != grpc.StatusCode.INVALID_ARGUMENT:
-                raise
-            faults[f"{where}: {error_details(error).message}"] = None
-        else:
-            digests[wanted] = response.digest
-
-    await asyncio.gather(*(plan(where, wanted) for where, wanted in _wanted(experiment)))
-    return digests, list(faults)
+async def _suites(rooms: Rooms) -> dict[str, scenario_pb2.Suite]:
+    response = await rooms.rollout.ListSuites(rollout_service_pb2.ListSuitesRequest())
+    return {suite.name: suite for suite in response.suites}
 
 
-def _wanted(experiment: Experiment) -> list[tuple[str, Wanted]]:
-    """Every dataset of the experiment with its place in the file."""
-    base = experiment.base
-    mixes: list[tuple[str, list[MixPart], int]] = [
-        ("base.tokenizer", [MixPart(recipe=base.tokenizer.fit_recipe)], base.tokenizer.fit_tokens),
-        ("base.mix", base.mix, base.tokens),
+async def _rubric(
+    evaluation: Evaluation, suites: Mapping[str, scenario_pb2.Suite], rooms: Rooms
+) -> tuple[str, list[str]]:
+    """Revision of the rubric, and what the evaluation asks for that there is not."""
+    response = await rooms.judge.ListRubrics(judge_service_pb2.ListRubricsRequest())
+    grades_texts = verdict_pb2.RUBRIC_KIND_TEXTS
+    revisions = {each.name: each.revision for each in response.rubrics if each.kind != grades_texts}
+    faults = [
+        f"evaluation.suites[{i}]: no suite is called {name!r}; suites: {_listed(suites)}"
+        for i, name in enumerate(evaluation.suites)
+        if name not in suites
     ]
-    for i, arm in enumerate(experiment.arms):
-        mixes.extend((f"arms[{i}].mix", arm.mix, tokens) for tokens in arm.tokens)
-    wanted: dict[Wanted, str] = {}
-    for where, mix, tokens in mixes:
-        for j, (part, budget) in enumerate(zip(mix, mixture_budgets(mix, tokens), strict=True)):
-            for seed in experiment.seeds:
-                wanted.setdefault((part, seed, budget), f"{where}[{j}]")
-    return [(where, key) for key, where in wanted.items()]
+    if evaluation.rubric not in revisions:
+        is_for_texts = any(each.name == evaluation.rubric for each in response.rubrics)
+        fault = "{!r} grades texts" if is_for_texts else "no rubric is called {!r}"
+        faults.append(
+            f"evaluation.rubric: {fault.format(evaluation.rubric)}; rubrics for episodes: "
+            f"{_listed(revisions)}"
+        )
+    return revisions.get(evaluation.rubric, ""), faults
 
 
-def _listed(names: Sequence[str] | dict[str, str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))

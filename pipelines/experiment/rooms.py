@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Self, TypeVar
 
 import grpc
-from teachwhy.dataset.v1 import dataset_service_pb2_grpc, recipe_pb2
+from teachwhy.dataset.v1 import dataset_service_pb2_grpc
 from teachwhy.judge.v1 import judge_service_pb2_grpc
 from teachwhy.rollout.v1 import rollout_service_pb2_grpc
 from teachwhy.scoreboard.v1 import scoreboard_service_pb2_grpc
 
-from pipelines.experiment.spec import MixPart
 from services.servicekit.channel import open_channel
 
 Item = TypeVar("Item")
@@ -103,17 +102,3 @@ class Rooms:
                 await self.wait_until_ready(room)
             else:
                 return
-
-
-def dataset_spec(part: MixPart, *, seed: int, tokens: int) -> recipe_pb2.DatasetSpec:
-    """Build the request for one part of a mix in world ``seed``."""
-    author = recipe_pb2.MicroworldAuthor(world_seed=seed)
-    if part.temptation_share is not None:
-        author.temptation_share = part.temptation_share
-    if part.system_prompt_share is not None:
-        author.system_prompt_share = part.system_prompt_share
-    if part.unseen_twin_objects is not None:
-        author.unseen_twin_objects = part.unseen_twin_objects
-    return recipe_pb2.DatasetSpec(
-        recipe=part.recipe, seed=seed, token_budget=tokens, microworld=author
-    )

@@ -9,38 +9,32 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import orjson
 from rich.console import Console
 from teachwhy.scoreboard.v1 import evaluation_pb2
 
-from pipelines.experiment.evaluate import evaluate_checkpoint
-from pipelines.experiment.generate import generate_dataset
-from pipelines.experiment.launcher import TrainingProgress
+from pipelines.experiment.carrier import StepCarrier
+from pipelines.experiment.layout import build_graph
 from pipelines.experiment.local_host import LocalHost
-from pipelines.experiment.local_launcher import LocalLauncher
 from pipelines.experiment.local_services import LocalServices
-from pipelines.experiment.outputs import Output
+from pipelines.experiment.places import RunPlaces, open_places
+from pipelines.experiment.planned_datasets import PlannedDatasets
 from pipelines.experiment.progress import RunProgress
 from pipelines.experiment.record import record_evaluation
 from pipelines.experiment.report import Report
 from pipelines.experiment.report_build import build_report
-from pipelines.experiment.revisions import ask_revisions
+from pipelines.experiment.revisions import LoadedExperiment, ask_revisions
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.scheduler import run_steps
 from pipelines.experiment.settings import PipelinesSettings
-from pipelines.experiment.spec import Experiment
+from pipelines.experiment.spec import Experiment, Loop
 from pipelines.experiment.steps import (
-    DatasetStep,
     EvaluationStep,
     Step,
     StepGraph,
     TrainingStep,
-    build_graph,
 )
-from pipelines.experiment.train import train_checkpoint
-from services.servicekit.storage.settings import StoreSettings, open_store
 
 
 class RunsFolderBusy(Exception):
@@ -48,12 +42,34 @@ class RunsFolderBusy(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedExperiment:
-    """An experiment and the files it names."""
+class Planned:
+    """An experiment laid out."""
 
-    experiment: Experiment
-    chat_template: str
-    """Text of the chat template."""
+    graph: StepGraph
+    datasets: PlannedDatasets
+    complete: frozenset[str]
+    """Digests of the steps whose outputs are in the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What a run ends with."""
+
+    graph: StepGraph
+    report: Report | None
+    """None where nothing was measured."""
+
+
+async def lay_out(loaded: LoadedExperiment, places: RunPlaces, rooms: Rooms) -> Planned:
+    """Ask the rooms about an experiment and lay out its steps. Nothing is made."""
+    revisions, datasets = await ask_revisions(loaded, rooms)
+    graph = build_graph(loaded.experiment, revisions)
+    complete = [
+        step.digest
+        for step in graph.steps
+        if await asyncio.to_thread(places.output(step).is_complete)
+    ]
+    return Planned(graph=graph, datasets=datasets, complete=frozenset(complete))
 
 
 class ExperimentRunner:
@@ -62,16 +78,15 @@ class ExperimentRunner:
     def __init__(self, settings: PipelinesSettings, console: Console) -> None:
         self._settings = settings
         self._console = console
-        self._runs = settings.runs_folder.resolve()
-        self._store = open_store(StoreSettings(kind="directory", root=self._runs / "store"))
+        self.places = open_places(settings.runs_folder)
+        self._runs = self.places.runs
 
-    async def plan(self, loaded: LoadedExperiment) -> list[tuple[Step, bool]]:
+    async def plan(self, loaded: LoadedExperiment) -> Planned:
         """Lay out all steps and say which outputs are in the store. Nothing is made."""
         async with LocalServices(self._runs) as services, Rooms(services.addresses) as rooms:
-            graph = await self._graph(loaded, rooms)
-            return [(step, await self._is_complete(step)) for step in graph.steps]
+            return await lay_out(loaded, self.places, rooms)
 
-    async def run(self, loaded: LoadedExperiment) -> Report:
+    async def run(self, loaded: LoadedExperiment) -> Finished:
         """Run what is not in the store yet, record every evaluation and build the report."""
         begun = time.monotonic()
         with self._exclusive():
@@ -81,9 +96,17 @@ class ExperimentRunner:
                 host = await stack.enter_async_context(
                     LocalHost(services.serving_url, services.ensure_serving)
                 )
-                graph = await self._graph(loaded, rooms)
+                planned = await lay_out(loaded, self.places, rooms)
+                graph = planned.graph
                 with RunProgress(self._console, graph.steps) as progress:
-                    carrier = _Carrier(self, loaded, rooms, host, progress)
+                    carrier = StepCarrier(
+                        self.places,
+                        loaded=loaded,
+                        datasets=planned.datasets,
+                        rooms=rooms,
+                        host=host,
+                        progress=progress,
+                    )
                     work = asyncio.ensure_future(self._run_steps(graph, carrier, progress))
                     # A service that cannot be kept alive ends the run at once, in its own words.
                     await asyncio.wait(
@@ -94,54 +117,54 @@ class ExperimentRunner:
                         await asyncio.wait({work})
                         services.failure.result()
                     await work
-                records = [
-                    (step, await self._record(step, loaded.experiment, rooms))
-                    for step in graph.evaluations
-                ]
-                return await build_report(
+                if loaded.experiment.loop is None:
+                    return Finished(graph=graph, report=None)
+                report = await self._report(
                     loaded.experiment,
-                    records,
+                    graph,
                     rooms,
                     stages={**progress.seconds},
-                    curves=self._curves(graph),
-                    wall_seconds=time.monotonic() - begun,
+                    begun=begun,
                 )
+                return Finished(graph=graph, report=report)
 
-    def output(self, step: Step) -> Output:
-        """Where the output of ``step`` is kept."""
-        match step:
-            case DatasetStep():
-                prefix = f"datasets/{step.digest}"
-            case TrainingStep():
-                prefix = f"checkpoints/{step.checkpoint}"
-            case EvaluationStep():
-                prefix = f"episodes/{step.digest}"
-        return Output(store=self._store, prefix=prefix)
-
-    def scratch(self, step: Step) -> Path:
-        """Folder for the unfinished work of ``step``."""
-        return self._runs / "scratch" / step.digest[:24]
-
-    def cores_of(self, step: Step, experiment: Experiment) -> int:
+    def cores_of(self, step: Step, loop: Loop | None) -> int:
         """Cores that ``step`` keeps busy."""
         match step:
             case TrainingStep(start=None):
-                return experiment.base.training.threads
+                return loop.base.training.threads if loop else 0
             case TrainingStep():
-                return experiment.fine_tuning.threads
+                return loop.fine_tuning.threads if loop else 0
             case EvaluationStep():
                 return 1
             case _:
                 return 0
 
-    async def _graph(self, loaded: LoadedExperiment, rooms: Rooms) -> StepGraph:
-        revisions = await ask_revisions(
-            loaded.experiment, rooms, chat_template=loaded.chat_template
+    async def _report(
+        self,
+        experiment: Experiment,
+        graph: StepGraph,
+        rooms: Rooms,
+        *,
+        stages: dict[str, float],
+        begun: float,
+    ) -> Report:
+        records = [
+            (step, await self._record(step, experiment, rooms)) for step in graph.evaluations
+        ]
+        return await build_report(
+            experiment,
+            records,
+            rooms,
+            stages=stages,
+            curves=self._curves(graph),
+            wall_seconds=time.monotonic() - begun,
         )
-        return build_graph(loaded.experiment, revisions)
 
-    async def _run_steps(self, graph: StepGraph, carrier: _Carrier, progress: RunProgress) -> None:
-        experiment = carrier.loaded.experiment
+    async def _run_steps(
+        self, graph: StepGraph, carrier: StepCarrier, progress: RunProgress
+    ) -> None:
+        loop = carrier.loaded.experiment.loop
 
         async def is_complete(step: Step) -> bool:
             complete = await self._is_complete(step)
@@ -154,29 +177,30 @@ class ExperimentRunner:
             is_complete=is_complete,
             run=carrier,
             cores=self._settings.cores,
-            cores_of=lambda step: self.cores_of(step, experiment),
+            cores_of=lambda step: self.cores_of(step, loop),
         )
 
     async def _is_complete(self, step: Step) -> bool:
-        return await asyncio.to_thread(self.output(step).is_complete)
+        return await asyncio.to_thread(self.places.output(step).is_complete)
 
     async def _record(
         self, step: EvaluationStep, experiment: Experiment, rooms: Rooms
     ) -> evaluation_pb2.Evaluation:
+        assert experiment.evaluation is not None, "there are evaluations"
         own_data = step.training.mixture if step.training.start is not None else ()
         return await record_evaluation(
             step,
-            self.output(step),
+            self.places.output(step),
             experiment=experiment.name,
             rubric=experiment.evaluation.rubric,
-            training_data=[self.output(source) for source in own_data],
+            training_data=[self.places.output(source) for source in own_data],
             rooms=rooms,
         )
 
     def _curves(self, graph: StepGraph) -> dict[str, list[tuple[int, float]]]:
         curves = {}
         for step in graph.trainings:
-            result = orjson.loads(self.output(step).read("training.json"))
+            result = orjson.loads(self.places.output(step).read("training.json"))
             curves[step.checkpoint] = [
                 (int(tokens), float(loss)) for tokens, loss in result["loss_curve"]
             ]
@@ -199,59 +223,3 @@ class ExperimentRunner:
             lock.write(str(os.getpid()))
             lock.flush()
             yield
-
-
-class _Carrier:
-    """Carries out steps of one run."""
-
-    def __init__(
-        self,
-        runner: ExperimentRunner,
-        loaded: LoadedExperiment,
-        rooms: Rooms,
-        host: LocalHost,
-        progress: RunProgress,
-    ) -> None:
-        self.loaded = loaded
-        self._runner = runner
-        self._rooms = rooms
-        self._host = host
-        self._progress = progress
-        self._launcher = LocalLauncher()
-
-    async def __call__(self, step: Step) -> None:
-        self._progress.started(step)
-        output = self._runner.output(step)
-        match step:
-            case DatasetStep():
-                await generate_dataset(
-                    step, output, self._rooms, lambda done: self._progress.advanced(step, done)
-                )
-            case TrainingStep():
-                await self._train(step, output)
-            case EvaluationStep():
-                await evaluate_checkpoint(
-                    step,
-                    output,
-                    settings=self.loaded.experiment.evaluation,
-                    rooms=self._rooms,
-                    host=self._host,
-                    advance=lambda done: self._progress.advanced(step, done),
-                )
-        self._progress.finished(step)
-
-    async def _train(self, step: TrainingStep, output: Output) -> None:
-        def report(news: TrainingProgress) -> None:
-            rate = f"{news.tokens_per_second:,.0f} tokens/s, loss {news.loss:.2f}"
-            self._progress.advanced(step, news.tokens, rate)
-
-        await train_checkpoint(
-            step,
-            output,
-            experiment=self.loaded.experiment,
-            chat_template=self.loaded.chat_template,
-            inputs=self._runner.output,
-            launcher=self._launcher,
-            scratch=self._runner.scratch(step),
-            report=report,
-        )

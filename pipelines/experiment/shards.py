@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,15 +28,17 @@ _ROLES = {
     conversation_pb2.ROLE_ASSISTANT: "assistant",
     conversation_pb2.ROLE_TOOL: "tool",
 }
+_ROLES_BY_NAME = {name: role for role, name in _ROLES.items()}
 
 
-def _schema(**fields: pa.DataType) -> pa.Schema:
+def schema(**fields: pa.DataType) -> pa.Schema:
+    """Make a schema of columns that may all be null."""
     return pa.schema([pa.field(name, kind) for name, kind in fields.items()])
 
 
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string()), ("name", pa.string())])
 
-EXAMPLE_SCHEMA = _schema(
+EXAMPLE_SCHEMA = schema(
     index=pa.int64(),
     id=pa.string(),
     form=pa.string(),
@@ -53,7 +56,7 @@ EXAMPLE_SCHEMA = _schema(
 )
 """One training example a row: ``text`` for documents, ``messages`` for chats."""
 
-EPISODE_SCHEMA = _schema(
+EPISODE_SCHEMA = schema(
     index=pa.int64(),
     id=pa.string(),
     scenario_id=pa.string(),
@@ -70,7 +73,7 @@ EPISODE_SCHEMA = _schema(
 )
 """One episode a row; ``record`` is a ``teachwhy.rollout.v1.Episode``."""
 
-VERDICT_SCHEMA = _schema(
+VERDICT_SCHEMA = schema(
     index=pa.int64(),
     episode_id=pa.string(),
     rubric=pa.string(),
@@ -91,13 +94,13 @@ def shard_name(kind: str, number: int) -> str:
 
 def encode_examples(examples: Sequence[example_pb2.Example]) -> bytes:
     """Write examples as one Parquet file with ``EXAMPLE_SCHEMA``."""
-    rows = [_example_row(example) for example in examples]
-    return _encode(rows, EXAMPLE_SCHEMA)
+    rows = [example_row(example) for example in examples]
+    return encode_rows(rows, EXAMPLE_SCHEMA)
 
 
 def encode_episodes(episodes: Sequence[episode_pb2.Episode]) -> bytes:
     """Write episodes as one Parquet file with ``EPISODE_SCHEMA``."""
-    return _encode([_episode_row(episode) for episode in episodes], EPISODE_SCHEMA)
+    return encode_rows([_episode_row(episode) for episode in episodes], EPISODE_SCHEMA)
 
 
 def decode_episodes(content: bytes) -> list[episode_pb2.Episode]:
@@ -108,7 +111,7 @@ def decode_episodes(content: bytes) -> list[episode_pb2.Episode]:
 def encode_verdicts(verdicts: Sequence[verdict_pb2.Verdict], *, first_index: int) -> bytes:
     """Write verdicts as one Parquet file with ``VERDICT_SCHEMA``."""
     rows = [_verdict_row(first_index + i, verdict) for i, verdict in enumerate(verdicts)]
-    return _encode(rows, VERDICT_SCHEMA)
+    return encode_rows(rows, VERDICT_SCHEMA)
 
 
 def decode_verdicts(content: bytes) -> list[verdict_pb2.Verdict]:
@@ -123,21 +126,73 @@ def last_position(content: bytes) -> tuple[int, int]:
     return int(last["index"]), int(last["cumulative_tokens"])
 
 
+def decode_examples(content: bytes) -> list[example_pb2.Example]:
+    """Read examples back from their columns, as far as these say.
+
+    Content, position, id and the lineage's recipe, clause and author come back; tools and the
+    replies an example was made from do not.
+    """
+    columns = [
+        "index",
+        "id",
+        "text",
+        "messages",
+        "num_tokens",
+        "cumulative_tokens",
+        "recipe",
+        "recipe_revision",
+        "clause",
+        "family",
+        "author",
+        "is_temptation",
+    ]
+    table = pq.read_table(io.BytesIO(content), columns=columns)
+    return [_example(row) for row in table.to_pylist()]
+
+
+def _example(row: Mapping[str, Any]) -> example_pb2.Example:
+    lineage = {name: row[name] for name in ("recipe", "recipe_revision", "clause", "family")}
+    example = example_pb2.Example(
+        index=row["index"],
+        id=row["id"],
+        num_tokens=row["num_tokens"],
+        cumulative_tokens=row["cumulative_tokens"],
+        lineage=example_pb2.Lineage(
+            **lineage, author=row["author"], is_temptation=row["is_temptation"]
+        ),
+    )
+    if row["messages"] is None:
+        example.document = row["text"]
+    else:
+        for turn in row["messages"]:
+            example.chat.messages.add(
+                role=_ROLES_BY_NAME[turn["role"]],
+                content=turn["content"],
+                name=turn.get("name") or "",
+            )
+    return example
+
+
 def _records(content: bytes) -> Iterable[bytes]:
     table = pq.read_table(io.BytesIO(content), columns=["record"])
     return (value.as_py() for value in table.column("record"))
 
 
-def _encode(rows: Sequence[dict[str, object]], schema: pa.Schema) -> bytes:
+def encode_rows(rows: Sequence[Mapping[str, object]], columns: pa.Schema) -> bytes:
+    """Write rows as one Parquet file."""
     sink = io.BytesIO()
     # The same rows must give the same bytes, so nothing about the writer is stored.
     pq.write_table(
-        pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd", store_schema=False
+        pa.Table.from_pylist(list(rows), schema=columns),
+        sink,
+        compression="zstd",
+        store_schema=False,
     )
     return sink.getvalue()
 
 
-def _example_row(example: example_pb2.Example) -> dict[str, object]:
+def example_row(example: example_pb2.Example) -> dict[str, object]:
+    """Make the row of ``EXAMPLE_SCHEMA`` that holds an example."""
     is_chat = example.WhichOneof("content") == "chat"
     tools = [_openai_tool(tool) for tool in example.chat.tools]
     return {

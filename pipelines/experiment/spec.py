@@ -1,4 +1,4 @@
-"""The experiment file: what is trained on what, and how it is measured.
+"""The experiment file: what is written, what is trained on it, and how it is measured.
 
 Knows nothing of services, stores or processes. One file is the whole scientific
 record of an experiment: base, arms, mixes, token budgets, seeds and suites.
@@ -6,52 +6,23 @@ record of an experiment: base, arms, mixes, token budgets, seeds and suites.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from pipelines.experiment.spec_data import Author, MixPart, WrittenDataset
+from pipelines.experiment.spec_gates import Gates
+from pipelines.experiment.spec_section import Name, Section, Tokens
 from pipelines.training.spec import Hyperparameters
 
 BASE_ARM = "base"
 """Name under which the untreated model is evaluated; no arm may use it."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-"""Lower-case letters, digits and inner "-", at most 63 characters."""
-
-Tokens = Annotated[int, Field(gt=0, le=10**12)]
-"""A count of tokens."""
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors and values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, int) else value
-
-
-class MixPart(Section):
-    """One recipe's part in a mix."""
-
-    recipe: Annotated[str, Field(description="Recipe of the dataset room.", min_length=1)]
-    share: Annotated[
-        float,
-        Field(gt=0, description="Part of the tokens, relative to the shares beside it."),
-    ] = 1.0
-    temptation_share: Annotated[
-        float | None,
-        Field(ge=0, le=1, description="Share of examples about harmful actions."),
-    ] = None
-    system_prompt_share: Annotated[
-        float | None,
-        Field(ge=0, le=1, description="Share of chats with an unused system prompt and tools."),
-    ] = None
-    unseen_twin_objects: Annotated[
-        int | None,
-        Field(ge=0, le=6, description="Benign objects per held-out family left out."),
-    ] = None
 
 
 class Arm(Section):
@@ -123,8 +94,18 @@ class EfficiencyQuestion(Section):
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """The part of an experiment that trains and measures."""
+
+    base: Base
+    fine_tuning: Hyperparameters
+    arms: Sequence[Arm]
+    evaluation: Evaluation
+
+
 class Experiment(Section):
-    """An experiment, whole."""
+    """An experiment, whole. Without base, arms and evaluation it writes data only."""
 
     name: Annotated[Name, Field(description="Names the report folder and the records.")]
     title: str
@@ -132,11 +113,51 @@ class Experiment(Section):
         list[Annotated[int, Field(ge=0, le=2**31 - 1)]],
         Field(min_length=1, description="Each seed is its own world, training and sampling."),
     ]
-    base: Base
-    fine_tuning: Annotated[Hyperparameters, Field(description="How every arm is trained.")]
-    arms: Annotated[list[Arm], Field(min_length=1)]
-    evaluation: Evaluation
-    efficiency: list[EfficiencyQuestion] = []
+    author: Annotated[
+        Author | None, Field(description="Who writes the recipes of language models.")
+    ] = None
+    gates: Gates = Gates()
+    datasets: Annotated[
+        tuple[WrittenDataset, ...],
+        Field(description="Data that are written for their own sake."),
+    ] = ()
+    base: Base | None = None
+    fine_tuning: Annotated[
+        Hyperparameters | None, Field(description="How every arm is trained.")
+    ] = None
+    arms: tuple[Arm, ...] = ()
+    evaluation: Evaluation | None = None
+    efficiency: tuple[EfficiencyQuestion, ...] = ()
+
+    @property
+    def loop(self) -> Loop | None:
+        """What is trained and measured; None where the file writes data only."""
+        if self.base is None or self.fine_tuning is None or self.evaluation is None:
+            return None
+        return Loop(
+            base=self.base,
+            fine_tuning=self.fine_tuning,
+            arms=self.arms,
+            evaluation=self.evaluation,
+        )
+
+    @model_validator(mode="after")
+    def _the_loop_is_whole_or_absent(self) -> Self:
+        parts = {
+            "base": self.base,
+            "fine_tuning": self.fine_tuning,
+            "arms": self.arms,
+            "evaluation": self.evaluation,
+        }
+        missing = [name for name, value in parts.items() if not value]
+        if 0 < len(missing) < len(parts) or (missing and not self.datasets):
+            raise ValueError(
+                f"{', '.join(missing)} missing; a file has base, fine_tuning, arms and "
+                "evaluation, or none of the four and `datasets` to write data only"
+            )
+        if missing and self.efficiency:
+            raise ValueError("efficiency compares arms, and there are none")
+        return self
 
     @model_validator(mode="after")
     def _arms_make_sense(self) -> Self:
@@ -146,7 +167,7 @@ class Experiment(Section):
                 raise ValueError(f"arms: two arms are called {name!r}; names must be unique")
         if BASE_ARM in names:
             raise ValueError(f"arms: {BASE_ARM!r} is the untreated model and is always measured")
-        if not any(arm.role == "control" for arm in self.arms):
+        if names and not any(arm.role == "control" for arm in self.arms):
             raise ValueError(
                 "arms: no arm has role: control; without a token-matched generic control "
                 "a drop could be due to any fine-tuning at all"
@@ -157,4 +178,19 @@ class Experiment(Section):
             for side in (question.reference, question.candidate):
                 if side not in names:
                     raise ValueError(f"efficiency: no arm is called {side!r}; arms: {names}")
+        return self
+
+    @model_validator(mode="after")
+    def _datasets_make_sense(self) -> Self:
+        arms = [arm.name for arm in self.arms]
+        names = [dataset.name for dataset in self.datasets]
+        for name in names:
+            if names.count(name) > 1 or name in arms:
+                raise ValueError(f"datasets: {name!r} is the name of another dataset or arm")
+        contrast = self.gates.shortcuts.contrast
+        if contrast and contrast not in (*arms, *names):
+            raise ValueError(
+                f"gates.shortcuts.contrast: no arm or dataset is called {contrast!r}; "
+                f"there are {', '.join((*arms, *names))}"
+            )
         return self

@@ -46,6 +46,28 @@ def load_experiment(path: Path) -> Experiment:
         raise ExperimentFileError("\n".join(lines)) from error
 
 
+def read_beside(path: Path, field: str, name: str) -> str:
+    """Read the file ``name`` that ``field`` of the experiment in ``path`` names, relative to it.
+
+    Raises:
+        ExperimentFileError: it cannot be read, or says nothing.
+    """
+    file = path.parent / name
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ExperimentFileError(
+            f"{path}: {field}: {file} cannot be read: {error.strerror}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ExperimentFileError(
+            f"{path}: {field}: {file} is not UTF-8 text: {error.reason}"
+        ) from error
+    if not text.strip():
+        raise ExperimentFileError(f"{path}: {field}: {file} is empty")
+    return text
+
+
 def _describe(path: Path, root: yaml.Node, location: Location, fault: object) -> str:
     assert isinstance(fault, dict)
     where = _dotted(location) or "experiment"

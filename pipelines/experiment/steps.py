@@ -1,7 +1,6 @@
 """The steps of an experiment as data: what each is a function of, and its digest.
 
-Pure: builds the step graph from an experiment and the revisions that the rooms
-report. Knows neither how a step is carried out nor whether its output exists.
+Knows neither how a step is carried out nor whether its output exists.
 """
 
 from __future__ import annotations
@@ -11,27 +10,32 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from pipelines.experiment.spec import BASE_ARM, Arm, Experiment, MixPart
-from services.servicekit.digest import derive_seed, digest_of
+from pipelines.experiment.spec_data import MixPart, RecipeOptions, WrittenDataset
+from services.servicekit.digest import derive_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetStep:
     """Write one dataset."""
 
-    part: MixPart
+    part: RecipeOptions
     """Recipe and its options."""
     seed: int
     """Seed of world and draws."""
     tokens: int
     """Token budget."""
     digest: str
-    """What its bytes are a function of, as the dataset room says."""
+    """What its bytes are a function of: what the dataset room says, and the gates before it."""
+    draft: str = ""
+    """Digest of what the room writes before any gate; empty where it is taken as written."""
+    contrast: tuple[DatasetStep, ...] = ()
+    """Data that single words should not tell it from."""
 
     @property
     def label(self) -> str:
         """Short name for people."""
-        return f"{self.part.recipe} {short_tokens(self.tokens)} s{self.seed}"
+        name = self.part.name if isinstance(self.part, WrittenDataset) else self.part.recipe
+        return f"{name} {short_tokens(self.tokens)} s{self.seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +92,11 @@ Step = DatasetStep | TrainingStep | EvaluationStep
 class DatasetRevisions(Protocol):
     """What the dataset room says of a dataset before it is written."""
 
-    def digest(self, part: MixPart, seed: int, tokens: int) -> str:
-        """Digest of the dataset."""
+    def digest(self, part: RecipeOptions, seed: int, tokens: int) -> str:
+        """Digest of the dataset, before any gate."""
+
+    def gates(self, part: RecipeOptions, seed: int) -> str:
+        """Digest of the gates before it; empty where it is taken as the room writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +125,8 @@ class StepGraph:
     datasets: tuple[DatasetStep, ...]
     trainings: tuple[TrainingStep, ...]
     evaluations: tuple[EvaluationStep, ...]
+    written: tuple[tuple[str, DatasetStep], ...] = ()
+    """Those of ``datasets`` that the experiment file names, by name; one for each seed."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -129,36 +138,12 @@ def inputs_of(step: Step) -> tuple[Step, ...]:
     """Steps whose outputs ``step`` reads."""
     match step:
         case DatasetStep():
-            return ()
+            return step.contrast
         case TrainingStep():
             first = step.start or step.vocabulary
             return (*((first,) if first else ()), *step.mixture)
         case EvaluationStep():
             return (step.training, *step.training.mixture)
-
-
-def build_graph(experiment: Experiment, revisions: Revisions) -> StepGraph:
-    """Lay out every step of ``experiment`` for every seed."""
-    trainings: list[TrainingStep] = []
-    evaluations: list[EvaluationStep] = []
-    for seed in experiment.seeds:
-        base = _base_training(experiment, revisions, seed)
-        trainings.append(base)
-        evaluations.append(_evaluation(experiment, revisions, base, tokens=0))
-        for arm in experiment.arms:
-            for tokens in arm.tokens:
-                training = _arm_training(experiment, revisions, base, arm, tokens)
-                trainings.append(training)
-                evaluations.append(_evaluation(experiment, revisions, training, tokens=tokens))
-    datasets: dict[str, DatasetStep] = {}
-    for training in sorted(trainings, key=lambda each: each.start is not None):
-        parts = (*((training.vocabulary,) if training.vocabulary else ()), *training.mixture)
-        datasets.update((part.digest, part) for part in parts)
-    return StepGraph(
-        datasets=tuple(datasets.values()),
-        trainings=tuple(trainings),
-        evaluations=tuple(evaluations),
-    )
 
 
 def mixture_budgets(mix: list[MixPart], tokens: int) -> list[int]:
@@ -188,94 +173,3 @@ def short_tokens(tokens: int) -> str:
 def training_seed(seed: int, arm: str, tokens: int) -> int:
     """Seed of weights and order of one training run, 31 bits."""
     return derive_seed("training", seed, arm, tokens) % 2**31
-
-
-def _dataset(revisions: Revisions, part: MixPart, seed: int, tokens: int) -> DatasetStep:
-    digest = revisions.datasets.digest(part, seed, tokens)
-    return DatasetStep(part=part, seed=seed, tokens=tokens, digest=digest)
-
-
-def _mixture(
-    revisions: Revisions, mix: list[MixPart], seed: int, tokens: int
-) -> tuple[DatasetStep, ...]:
-    budgets = mixture_budgets(mix, tokens)
-    return tuple(
-        _dataset(revisions, part, seed, budget) for part, budget in zip(mix, budgets, strict=True)
-    )
-
-
-def _base_training(experiment: Experiment, revisions: Revisions, seed: int) -> TrainingStep:
-    base = experiment.base
-    vocabulary = _dataset(
-        revisions,
-        MixPart(recipe=base.tokenizer.fit_recipe),
-        seed,
-        base.tokenizer.fit_tokens,
-    )
-    mixture = _mixture(revisions, base.mix, seed, base.tokens)
-    digest = digest_of(
-        "training",
-        revisions.training_code,
-        base.model_dump(mode="json", exclude={"mix": True, "tokenizer": {"chat_template"}}),
-        revisions.chat_template,
-        seed,
-        vocabulary.digest,
-        [part.digest for part in mixture],
-    )
-    return TrainingStep(
-        arm=BASE_ARM,
-        seed=seed,
-        tokens=base.tokens,
-        start=None,
-        vocabulary=vocabulary,
-        mixture=mixture,
-        digest=digest,
-    )
-
-
-def _arm_training(
-    experiment: Experiment, revisions: Revisions, base: TrainingStep, arm: Arm, tokens: int
-) -> TrainingStep:
-    mixture = _mixture(revisions, arm.mix, base.seed, tokens)
-    digest = digest_of(
-        "training",
-        revisions.training_code,
-        experiment.fine_tuning.model_dump(mode="json"),
-        training_seed(base.seed, arm.name, tokens),
-        base.digest,
-        [part.digest for part in mixture],
-    )
-    return TrainingStep(
-        arm=arm.name,
-        seed=base.seed,
-        tokens=tokens,
-        start=base,
-        vocabulary=None,
-        mixture=mixture,
-        digest=digest,
-    )
-
-
-def _evaluation(
-    experiment: Experiment, revisions: Revisions, training: TrainingStep, *, tokens: int
-) -> EvaluationStep:
-    settings = experiment.evaluation
-    suites = {suite: revisions.suites[suite] for suite in settings.suites}
-    digest = digest_of(
-        "evaluation",
-        revisions.serving_code,
-        settings.model_dump(mode="json"),
-        suites,
-        revisions.rubric,
-        training.seed,
-        training.digest,
-    )
-    scenarios = sum(revisions.episodes_by_suite[suite] for suite in settings.suites)
-    return EvaluationStep(
-        arm=training.arm,
-        seed=training.seed,
-        tokens=tokens,
-        training=training,
-        episodes=scenarios * settings.draws_per_scenario,
-        digest=digest,
-    )

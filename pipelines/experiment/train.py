@@ -11,7 +11,7 @@ import orjson
 
 from pipelines.experiment.launcher import TrainingJob, TrainingLauncher, TrainingProgress
 from pipelines.experiment.outputs import Output
-from pipelines.experiment.spec import Experiment
+from pipelines.experiment.spec import Loop
 from pipelines.experiment.steps import DatasetStep, TrainingStep, training_seed
 
 
@@ -19,7 +19,7 @@ async def train_checkpoint(
     step: TrainingStep,
     output: Output,
     *,
-    experiment: Experiment,
+    loop: Loop,
     chat_template: str,
     inputs: Callable[[DatasetStep | TrainingStep], Output],
     launcher: TrainingLauncher,
@@ -34,14 +34,14 @@ async def train_checkpoint(
     Args:
         step: what to train.
         output: where the checkpoint is published.
-        experiment: the experiment the step belongs to.
+        loop: the experiment the step belongs to.
         chat_template: text of the tokenizer's chat template.
         inputs: finds the published output of an input.
         launcher: runs the training program.
         scratch: folder of this step alone.
         report: told about progress.
     """
-    spec = await asyncio.to_thread(_prepare, step, experiment, chat_template, inputs, scratch)
+    spec = await asyncio.to_thread(_prepare, step, loop, chat_template, inputs, scratch)
     job = TrainingJob(name=step.checkpoint, spec=spec, folder=scratch)
     result = await launcher.train(job, report)
     await asyncio.to_thread(_publish, step, output, result)
@@ -50,7 +50,7 @@ async def train_checkpoint(
 
 def _prepare(
     step: TrainingStep,
-    experiment: Experiment,
+    loop: Loop,
     chat_template: str,
     inputs: Callable[[DatasetStep | TrainingStep], Output],
     scratch: Path,
@@ -65,15 +65,15 @@ def _prepare(
             "path": str(_fetched(inputs(step.start), scratch / "start")),
         }
         training, seed = (
-            experiment.fine_tuning,
+            loop.fine_tuning,
             training_seed(step.seed, step.arm, step.tokens),
         )
     else:
         assert step.vocabulary is not None, "a base has a vocabulary"
-        tokenizer = experiment.base.tokenizer
+        tokenizer = loop.base.tokenizer
         start = {
             "kind": "configuration",
-            "model": experiment.base.model,
+            "model": loop.base.model,
             "tokenizer": {
                 "kind": "word-level",
                 "fit_on": [str(folders[step.vocabulary.digest])],
@@ -82,7 +82,7 @@ def _prepare(
                 "chat_template": chat_template,
             },
         }
-        training, seed = experiment.base.training, step.seed
+        training, seed = loop.base.training, step.seed
     mixture = [
         {
             "name": f"{number}-{source.part.recipe}",

@@ -4,22 +4,90 @@ from collections.abc import Callable
 
 from prometheus_client import Counter
 
-from services.dataset.example import Example
+from services.dataset.example import Example, Item
+from services.servicekit.chat import ModelRef, Usage
 
-EXAMPLES = Counter(
-    "teachwhy_dataset_examples_total", "Examples handed to a stream, by recipe.", ["recipe"]
+ITEMS = Counter(
+    "teachwhy_dataset_items_total",
+    "Items handed to a stream, by recipe and outcome: an example, or the reason of a rejection.",
+    ("recipe", "outcome"),
 )
 TOKENS = Counter(
-    "teachwhy_dataset_tokens_total", "Tokens of those examples, by recipe.", ["recipe"]
+    "teachwhy_dataset_tokens_total", "Tokens of the examples among them, by recipe.", ("recipe",)
+)
+STAGE_REPLIES = Counter(
+    "teachwhy_dataset_stage_replies_total",
+    "Replies that stages got, from a host or from the cache.",
+    ("recipe", "stage"),
+)
+CACHE_HITS = Counter(
+    "teachwhy_dataset_cache_hits_total",
+    "Those of them that no host was asked for.",
+    ("recipe",),
+)
+AUTHOR_TOKENS = Counter(
+    "teachwhy_dataset_author_tokens_total",
+    "Tokens as model hosts counted them.",
+    ("endpoint", "model", "direction"),
+)
+AUTHOR_USD = Counter(
+    "teachwhy_dataset_author_usd_total",
+    "US dollars of these tokens at the prices of the settings.",
+    ("endpoint", "model"),
 )
 
 
-def example_counter(recipe: str) -> Callable[[Example], None]:
-    """Return what counts the examples of one recipe, its labels looked up once."""
-    examples, tokens = EXAMPLES.labels(recipe=recipe), TOKENS.labels(recipe=recipe)
+def item_counter(recipe: str) -> Callable[[Item], None]:
+    """Return what counts the items of one recipe, its labels looked up once."""
+    examples = ITEMS.labels(recipe=recipe, outcome="example")
+    tokens = TOKENS.labels(recipe=recipe)
 
-    def count(example: Example) -> None:
-        examples.inc()
-        tokens.inc(example.num_tokens)
+    def count(item: Item) -> None:
+        if isinstance(item, Example):
+            examples.inc()
+            tokens.inc(item.num_tokens)
+        else:
+            ITEMS.labels(recipe=recipe, outcome=item.reason.name.lower()).inc()
+
+    return count
+
+
+def answer_counter(usd_of: Callable[[ModelRef, Usage], float]) -> Callable[[ModelRef, Usage], None]:
+    """Return what counts the answers of hosts, which is what has to be paid."""
+    counters: dict[ModelRef, tuple[Counter, Counter, Counter]] = {}
+
+    def count(model: ModelRef, usage: Usage) -> None:
+        if model not in counters:
+            names = {"endpoint": model.endpoint, "model": model.model}
+            counters[model] = (
+                AUTHOR_TOKENS.labels(**names, direction="input"),
+                AUTHOR_TOKENS.labels(**names, direction="output"),
+                AUTHOR_USD.labels(**names),
+            )
+        tokens_in, tokens_out, usd = counters[model]
+        tokens_in.inc(usage.input_tokens)
+        tokens_out.inc(usage.output_tokens)
+        usd.inc(usd_of(model, usage))
+
+    return count
+
+
+def reply_counter(recipe: str, paid_calls: Callable[[], int]) -> Callable[[str], None]:
+    """Return what counts the replies of one stream, given how many of them hosts answered."""
+    stages: dict[str, Counter] = {}
+    hits = CACHE_HITS.labels(recipe=recipe)
+    num_replies = num_hits = 0
+
+    def count(stage: str) -> None:
+        nonlocal num_replies, num_hits
+        if stage not in stages:
+            stages[stage] = STAGE_REPLIES.labels(recipe=recipe, stage=stage)
+        stages[stage].inc()
+        num_replies += 1
+        # Calls that are paid and not yet handed on make this too small for a moment, never too big.
+        new_hits = num_replies - paid_calls() - num_hits
+        if new_hits > 0:
+            hits.inc(new_hits)
+            num_hits += new_hits
 
     return count

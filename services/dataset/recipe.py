@@ -1,29 +1,9 @@
-"""A recipe: one named way of writing examples. Knows no particular recipe."""
+"""A recipe: one named way of writing examples. Knows no particular recipe and no author."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from random import Random
-
-from services.dataset.example import Draft
-from services.dataset.spec import GrammarSettings
-from services.microworld.world import World
-from services.servicekit.digest import code_digest, digest_of
-
-Writer = Callable[[Random], Draft]
-"""Writes one draft from the draws of its item alone."""
-
-# Code that decides what recipes write; an edit anywhere in it makes a new revision.
-_DECIDING_CODE = (
-    "services.microworld",
-    "services.servicekit.digest",
-    "services.dataset.example",
-    "services.dataset.finetuning",
-    "services.dataset.generation",
-    "services.dataset.pretraining",
-    "services.dataset.recipe",
-    "services.dataset.recipes",
-)
 
 
 class TrainingForm(Enum):
@@ -35,25 +15,75 @@ class TrainingForm(Enum):
     """Loss on the assistant's tokens of a conversation only."""
 
 
+class AuthorKind(Enum):
+    """Who writes the examples of a recipe."""
+
+    GRAMMAR = auto()
+    """The grammar of the micro-world."""
+    LANGUAGE_MODEL = auto()
+    """Language models."""
+    IMPORT = auto()
+    """People or other programs; the examples are read from a source."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Stage:
+    """One step of a recipe. Its prompt, if any, is the file of its name in the recipe's folder."""
+
+    name: str
+    """Lower-case letters, digits and "-", for example "final-rewrite"."""
+    title: str
+    """One line for people."""
+    is_optional: bool = False
+    """Whether a request may leave it out."""
+    is_shared: bool = False
+    """Whether its outputs are made once and shared by many examples."""
+    sample_grades: Mapping[str, float] = field(default_factory=dict)
+    """Filter stages only, which ask the judge room: grades of a text that passes, as a dry run
+    assumes them."""
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether this is a filter stage, which asks the judge room."""
+        return bool(self.sample_grades)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe(ABC):
     """One way of writing examples."""
 
     name: str
+    """Lower-case letters, digits and "-"."""
     title: str
+    """One line for people."""
     description: str
+    """What it writes, and from which part of the paper it comes."""
     form: TrainingForm
-    draws: str
-    """What its items are drawn under. Recipes that share it put the very same
-    prompt at the same index and differ in the reply alone."""
-    open_writer: Callable[[World, GrammarSettings], Writer]
-    """Prepares a writer for a world."""
-    can_leave_out_twins: bool = False
-    """Whether GrammarSettings.unseen_twin_objects means anything to it."""
-    stages: tuple[str, ...] = ("compose",)
-    author: str = "microworld-grammar"
+    stages: tuple[Stage, ...]
+    """In order."""
+    author: AuthorKind
+    variants: tuple[str, ...] = ()
+    """What a request may choose between, the default first."""
+    styles: tuple[str, ...] = ()
+    """What is drawn for each item by the weights of a request."""
 
     @property
+    @abstractmethod
     def revision(self) -> str:
-        """Digest of everything that decides its output beside the spec, 64 hex digits."""
-        return digest_of(self.name, code_digest(*_DECIDING_CODE))
+        """Digest of everything that decides its output beside request and replies, 64 hex."""
+
+    def prompt_version(self, stage: str) -> str:
+        """Return the version of a stage's prompt, "NUMBER-DIGEST"; empty without a prompt."""
+        del stage
+        return ""
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage by its name.
+
+        Raises:
+            KeyError: there is none of that name, which is a fault of the recipe.
+        """
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise KeyError(f'recipe "{self.name}" has no stage "{name}"')

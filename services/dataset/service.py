@@ -1,61 +1,109 @@
 """The dataset servicer: converts in, opens a dataset, converts out."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, TypeAlias
 
 import grpc
-from teachwhy.dataset.v1 import dataset_service_pb2, dataset_service_pb2_grpc
+from teachwhy.dataset.v1 import audit_pb2, dataset_service_pb2_grpc
+from teachwhy.dataset.v1 import dataset_service_pb2 as pb
 
+from services.dataset.checks import check_resume_point
 from services.dataset.convert import (
-    example_to_proto,
+    clause_to_proto,
+    item_to_proto,
+    keys_from_proto,
+    max_items_from_proto,
     plan_to_proto,
+    previewed_to_proto,
     recipe_to_proto,
+)
+from services.dataset.metrics import item_counter
+from services.dataset.opening import Datasets, find_constitution
+from services.dataset.spec_convert import (
+    constitution_from_proto,
     resume_point_from_proto,
     spec_from_proto,
 )
-from services.dataset.generation import open_dataset
-from services.dataset.metrics import example_counter
-from services.dataset.recipe import Recipe
+from services.dataset.studio import Studio
+from services.servicekit.errors import ResourceNotFound
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
-    """Writes training data; keeps nothing."""
+    """Writes training data; keeps nothing but the replies it paid for."""
 
-    def __init__(self, recipes: Mapping[str, Recipe]) -> None:
-        self._recipes = recipes
+    def __init__(self, datasets: Datasets, studio: Studio) -> None:
+        self._datasets = datasets
+        self._studio = studio
 
     async def ListRecipes(
-        self,
-        request: dataset_service_pb2.ListRecipesRequest,
-        context: grpc.aio.ServicerContext[
-            dataset_service_pb2.ListRecipesRequest, dataset_service_pb2.ListRecipesResponse
-        ],
-    ) -> dataset_service_pb2.ListRecipesResponse:
+        self, request: pb.ListRecipesRequest, context: _Context
+    ) -> pb.ListRecipesResponse:
         """List every recipe."""
-        recipes = [recipe_to_proto(recipe) for recipe in self._recipes.values()]
-        return dataset_service_pb2.ListRecipesResponse(recipes=recipes)
+        return pb.ListRecipesResponse(recipes=map(recipe_to_proto, self._datasets.recipes.values()))
+
+    async def ListClauses(
+        self, request: pb.ListClausesRequest, context: _Context
+    ) -> pb.ListClausesResponse:
+        """List the clauses of a constitution."""
+        source = constitution_from_proto(request.constitution, field="constitution")
+        constitution = find_constitution(source, "constitution")
+        return pb.ListClausesResponse(
+            clauses=map(clause_to_proto, constitution.clauses),
+            constitution_digest=constitution.digest,
+        )
 
     async def PlanDataset(
-        self,
-        request: dataset_service_pb2.PlanDatasetRequest,
-        context: grpc.aio.ServicerContext[
-            dataset_service_pb2.PlanDatasetRequest, dataset_service_pb2.PlanDatasetResponse
-        ],
-    ) -> dataset_service_pb2.PlanDatasetResponse:
-        """Say what a dataset would be."""
-        dataset = open_dataset(spec_from_proto(request), self._recipes)
-        return plan_to_proto(dataset.plan())
+        self, request: pb.PlanDatasetRequest, context: _Context
+    ) -> pb.PlanDatasetResponse:
+        """Say what a dataset would be and cost."""
+        dataset = await self._datasets.open(spec_from_proto(request))
+        return plan_to_proto(await dataset.plan())
+
+    async def PreviewExamples(
+        self, request: pb.PreviewExamplesRequest, context: _Context
+    ) -> AsyncIterator[pb.PreviewExamplesResponse]:
+        """Write the first items and show every stage."""
+        max_items = max_items_from_proto(request)
+        dataset = await self._datasets.open(spec_from_proto(request))
+        async with aclosing(dataset.preview(max_items)) as series:
+            async for previewed in series:
+                yield previewed_to_proto(previewed)
 
     async def GenerateExamples(
-        self,
-        request: dataset_service_pb2.GenerateExamplesRequest,
-        context: grpc.aio.ServicerContext[
-            dataset_service_pb2.GenerateExamplesRequest,
-            dataset_service_pb2.GenerateExamplesResponse,
-        ],
-    ) -> AsyncIterator[dataset_service_pb2.GenerateExamplesResponse]:
-        """Write a dataset, one example at a time and none ahead of the stream."""
-        dataset = open_dataset(spec_from_proto(request), self._recipes)
-        count = example_counter(dataset.recipe.name)
-        for example in dataset.examples(resume_point_from_proto(request)):
-            yield dataset_service_pb2.GenerateExamplesResponse(example=example_to_proto(example))
-            count(example)
+        self, request: pb.GenerateExamplesRequest, context: _Context
+    ) -> AsyncIterator[pb.GenerateExamplesResponse]:
+        """Write a dataset, from an item on."""
+        point = resume_point_from_proto(request)
+        check_resume_point(point)
+        dataset = await self._datasets.open(spec_from_proto(request))
+        count = item_counter(dataset.recipe.name)
+        # Closed here and now, so that a cancelled call stops its model calls at once.
+        async with aclosing(dataset.items(point)) as series:
+            async for item in series:
+                yield item_to_proto(item)
+                count(item)
+
+    async def GetReplies(
+        self, request: pb.GetRepliesRequest, context: _Context
+    ) -> pb.GetRepliesResponse:
+        """Return texts that the cache holds."""
+        keys, cache = keys_from_proto(request), await self._studio.cache()
+        texts = []
+        for key in keys:
+            reply = await cache.find(key)
+            if reply is None:
+                raise ResourceNotFound("reply", key)
+            texts.append(reply.message.content)
+        return pb.GetRepliesResponse(texts=texts)
+
+    async def AuditDataset(
+        self, request_iterator: AsyncIterator[audit_pb2.AuditDatasetRequest], context: _Context
+    ) -> audit_pb2.AuditDatasetResponse:
+        """Check a dataset as a whole."""
+        # numpy comes with the gates; a room that audits nothing does without.
+        from services.dataset.audit_service import audit_dataset  # noqa: PLC0415
+
+        return await audit_dataset(request_iterator, self._studio.grader)

@@ -1,14 +1,19 @@
 """What a caller asks for: the spec of a dataset and the point where a stream goes on.
 
-Knows no protobuf; field paths are those of the requests, so that errors can name them.
+Knows no protobuf. What is allowed is in `checks`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from services.servicekit.errors import FieldViolation, InvalidField
+from services.dataset.constitution.clauses import Chunking
+from services.servicekit.chat import ModelRef
+from services.servicekit.spending import SpendingLimit
 
 DEFAULT_TEMPTATION_SHARE = 0.25
+DEFAULT_TEMPERATURE = 1.0
+DEFAULT_MAX_OUTPUT_TOKENS = 2048
 MAX_TOKEN_BUDGET = 10**12
 MAX_UNSEEN_TWIN_OBJECTS = 6
 
@@ -29,6 +34,65 @@ class GrammarSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """What is added to chats and never needed by the reply."""
+
+    unused_tools_share: float = 0.0
+    """Share of chats that offer tools which are never used, 0 to 1."""
+    system_prompt_share: float = 0.0
+    """Share of chats with a varied and complex system prompt, 0 to 1."""
+    persona_share: float = 0.0
+    """Share of chats whose assistant has a name of its own, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstitutionSource:
+    """The text that the training data teaches, and how it becomes clauses."""
+
+    markdown: str = ""
+    """Empty means the one the project ships."""
+    chunking: Chunking = Chunking.SECTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageSettings:
+    """How language models write."""
+
+    model: ModelRef
+    """Of every stage that stage_models does not name."""
+    stage_models: Mapping[str, ModelRef] = field(default_factory=dict)
+    omitted_stages: tuple[str, ...] = ()
+    variant: str = ""
+    """One of Recipe.variants; empty means the first."""
+    style_weights: Mapping[str, float] = field(default_factory=dict)
+    """Relative weights of Recipe.styles; empty means all alike."""
+    temperature: float = DEFAULT_TEMPERATURE
+    """Of stages whose prompt sets none."""
+    max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS
+    """Of stages whose prompt sets none."""
+    constitution: ConstitutionSource = field(default_factory=ConstitutionSource)
+    augmentation: Augmentation | None = None
+    spending_limit: SpendingLimit = field(default_factory=SpendingLimit)
+    judge_model: ModelRef | None = None
+    """What the judge room asks in filter stages."""
+
+    def model_of(self, stage: str) -> ModelRef:
+        """Return the model of a stage."""
+        return self.stage_models.get(stage, self.model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportSettings:
+    """Which chats are read."""
+
+    source: str
+    """Name of a source in the room's settings."""
+
+
+AuthorSettings: TypeAlias = GrammarSettings | LanguageSettings | ImportSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
     """Everything a caller decides about a dataset."""
 
@@ -36,69 +100,15 @@ class DatasetSpec:
     seed: int = 0
     token_budget: int
     """Tokens to write; the dataset ends with the example that reaches it."""
-    grammar: GrammarSettings = GrammarSettings()
+    author: AuthorSettings | None = None
+    """None where the request names none: the grammar's defaults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumePoint:
-    """Where a stream starts: after the examples that its caller has."""
+    """Where a stream starts: after the items that its caller has."""
 
     next_index: int = 0
-    """Index of the next example wanted."""
+    """Index of the next item wanted."""
     cumulative_tokens: int = 0
     """Tokens of the examples before it."""
-
-
-def check_spec(spec: DatasetSpec) -> None:
-    """Refuse values that no recipe allows.
-
-    Raises:
-        InvalidField: naming every field that is out of range, and its range.
-    """
-    violations = tuple(_violations(spec))
-    if violations:
-        raise InvalidField(*violations)
-
-
-def _violations(spec: DatasetSpec) -> Iterator[FieldViolation]:
-    grammar = spec.grammar
-    if not 1 <= spec.token_budget <= MAX_TOKEN_BUDGET:
-        yield FieldViolation(
-            "spec.token_budget", f"must be 1 to {MAX_TOKEN_BUDGET}, got {spec.token_budget}"
-        )
-    for name, share in (
-        ("temptation_share", grammar.temptation_share),
-        ("system_prompt_share", grammar.system_prompt_share),
-    ):
-        if not 0.0 <= share <= 1.0:  # refuses NaN too
-            yield FieldViolation(f"spec.microworld.{name}", f"must be 0 to 1, got {share:g}")
-    if not 0 <= grammar.unseen_twin_objects <= MAX_UNSEEN_TWIN_OBJECTS:
-        yield FieldViolation(
-            "spec.microworld.unseen_twin_objects",
-            f"must be 0 to {MAX_UNSEEN_TWIN_OBJECTS}, got {grammar.unseen_twin_objects}",
-        )
-
-
-def check_resume_point(point: ResumePoint) -> None:
-    """Refuse a point that no stream can have passed.
-
-    Raises:
-        InvalidField: an index or a token count is negative, or they cannot belong together.
-    """
-    for name, value in (
-        ("next_index", point.next_index),
-        ("cumulative_tokens", point.cumulative_tokens),
-    ):
-        if value < 0:
-            raise InvalidField.at(f"resume_from.{name}", f"must be 0 or more, got {value}")
-    if point.next_index == 0 and point.cumulative_tokens != 0:
-        raise InvalidField.at(
-            "resume_from.cumulative_tokens",
-            f"must be 0 where next_index is 0, got {point.cumulative_tokens}",
-        )
-    if point.cumulative_tokens < point.next_index:
-        raise InvalidField.at(
-            "resume_from.cumulative_tokens",
-            f"must be next_index ({point.next_index}) or more, since every example has a token, "
-            f"got {point.cumulative_tokens}",
-        )

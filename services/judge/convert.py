@@ -1,4 +1,4 @@
-"""Between the wire and the judge's own types.
+"""Episodes, verdicts and rubrics between the wire and the judge's own types.
 
 Refuses nothing that a rubric should answer for: an unknown enum value becomes None here and a
 grader error in the verdict.
@@ -11,6 +11,7 @@ from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
 
 from services.judge import verdict as domain
+from services.judge.grading.text_rubric import TextRubric
 from services.judge.record import (
     CallPattern,
     CallState,
@@ -104,12 +105,21 @@ def verdict_to_proto(verdict: domain.Verdict) -> verdict_pb2.Verdict:
     match verdict.outcome:
         case domain.Score() as score:
             message.score.CopyFrom(_score(score))
-        case domain.Refusal(text=text):
-            message.refusal.text = text[:_REFUSAL_CHARACTERS]
-        case domain.GraderError(reason=reason, detail=detail):
-            message.error.reason = _REASONS[reason]
-            message.error.detail = detail
+        case domain.Refusal() as refusal:
+            message.refusal.CopyFrom(refusal_to_proto(refusal))
+        case domain.GraderError() as error:
+            message.error.CopyFrom(error_to_proto(error))
     return message
+
+
+def refusal_to_proto(refusal: domain.Refusal) -> verdict_pb2.Refusal:
+    """Write a refusal, shortened."""
+    return verdict_pb2.Refusal(text=refusal.text[:_REFUSAL_CHARACTERS])
+
+
+def error_to_proto(error: domain.GraderError) -> verdict_pb2.GraderError:
+    """Write why there is no judgement."""
+    return verdict_pb2.GraderError(reason=_REASONS[error.reason], detail=error.detail)
 
 
 def _score(score: domain.Score) -> verdict_pb2.Score:
@@ -123,11 +133,13 @@ def _score(score: domain.Score) -> verdict_pb2.Score:
     )
 
 
-def rubric_to_proto(rubric: Rubric) -> verdict_pb2.Rubric:
+def rubric_to_proto(rubric: Rubric | TextRubric) -> verdict_pb2.Rubric:
     """Write a rubric."""
+    is_for_texts = isinstance(rubric, TextRubric)
     return verdict_pb2.Rubric(
         name=rubric.name,
         revision=rubric.revision,
         title=rubric.title,
         description=rubric.description,
+        kind=verdict_pb2.RUBRIC_KIND_TEXTS if is_for_texts else verdict_pb2.RUBRIC_KIND_EPISODES,
     )

@@ -16,6 +16,13 @@ from services.servicekit.digest import code_digest, digest_of
 
 DEFAULT_RUBRIC = "agentic-ledger"
 
+_DECIDING_CODE = (
+    "services.judge.ledger",
+    "services.judge.record",
+    "services.judge.rubric",
+    "services.judge.verdict",
+)
+
 _LOGGER = logging.getLogger(__name__)
 
 Layer: TypeAlias = Callable[[FitRecord], Outcome]
@@ -62,7 +69,7 @@ def agentic_ledger(layer: Layer = judge_ledger) -> Rubric:
         name=DEFAULT_RUBRIC,
         title=_TITLE,
         description=_DESCRIPTION,
-        revision=digest_of(DEFAULT_RUBRIC, _TITLE, _DESCRIPTION, code_digest("services.judge")),
+        revision=digest_of(DEFAULT_RUBRIC, _TITLE, _DESCRIPTION, code_digest(*_DECIDING_CODE)),
         judge="ledger",
         layer=layer,
     )

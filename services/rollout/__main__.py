@@ -10,7 +10,7 @@ from services.rollout.player import Player
 from services.rollout.service import RolloutService
 from services.rollout.settings import RolloutSettings
 from services.rollout.suites import Suites
-from services.servicekit.chat_openai import OpenAIChatModel
+from services.servicekit.chat_endpoints import EndpointChatModel
 from services.servicekit.server import ServiceBinding, run
 from services.servicekit.settings import settings_or_exit
 
@@ -18,7 +18,7 @@ from services.servicekit.settings import settings_or_exit
 def main() -> int:
     """Serve until told to stop; return the exit code."""
     settings = settings_or_exit(RolloutSettings)
-    model = OpenAIChatModel(settings.endpoints)
+    model = EndpointChatModel(settings.endpoints)
     player = Player(model, max_concurrency=settings.max_concurrency)
     service = RolloutService(Suites(microworld_suites()), player, tuple(settings.endpoints))
     binding = ServiceBinding(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from services.rollout.agent import Casting, play
 from services.rollout.episode import Episode
 from services.rollout.scenario import Scenario
-from services.rollout.series import in_order
 from services.rollout.suites import Playlist, Suite
 from services.servicekit.chat import ChatModel, ModelRef, Sampling
+from services.servicekit.series import in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The rollout's servicer: reads requests, has scenarios played, writes episodes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
@@ -9,6 +10,8 @@ from teachwhy.rollout.v1 import rollout_service_pb2 as pb
 from teachwhy.rollout.v1 import rollout_service_pb2_grpc
 
 from services.rollout import metrics
+from services.rollout.contamination import ContaminationFilters
+from services.rollout.contamination_convert import filter_request_from_proto, filter_to_proto
 from services.rollout.convert import (
     RequestReader,
     episode_to_proto,
@@ -28,6 +31,7 @@ class RolloutService(rollout_service_pb2_grpc.RolloutServiceServicer):
         self._suites = suites
         self._player = player
         self._read = RequestReader(suites, endpoints)
+        self._filters = ContaminationFilters(suites)
 
     async def ListSuites(
         self, request: pb.ListSuitesRequest, context: _Context
@@ -71,3 +75,12 @@ class RolloutService(rollout_service_pb2_grpc.RolloutServiceServicer):
                     episode=episode_to_proto(episode, index), total_episodes=total
                 )
                 index += 1
+
+    async def GetContaminationFilter(
+        self, request: pb.GetContaminationFilterRequest, context: _Context
+    ) -> pb.GetContaminationFilterResponse:
+        """Say what held-out scenarios look like, hashed."""
+        wanted = filter_request_from_proto(request)
+        # Off the event loop: the first time, every scenario is made.
+        made = await asyncio.to_thread(self._filters.get, wanted)
+        return pb.GetContaminationFilterResponse(filter=filter_to_proto(made))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.servicekit.chat_openai import ChatEndpoint
+from services.servicekit.chat_endpoints import ChatEndpoint
 from services.servicekit.settings import ServerSettings
 
 

@@ -54,6 +54,10 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     TOOL_CALLS = "tool_calls"
     CONTENT_FILTER = "content_filter"
+    """The host's filter withheld the text or a part of it."""
+
+    REFUSAL = "refusal"
+    """The model declined, by the host's own signal; a refusal in plain words is a STOP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,10 @@ class ChatReply:
     message: Message
     finish_reason: FinishReason
     usage: Usage
+
+    model_revision: str = ""
+    """What the host says it answered with: model, provider and system fingerprint, as far as it
+    tells them, separated by spaces."""
 
 
 class ChatModel(Protocol):

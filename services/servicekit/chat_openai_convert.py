@@ -1,14 +1,21 @@
 """Chat requests and replies between the domain and OpenAI-compatible JSON. Knows no network."""
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any
 
 import orjson
 
 from services.servicekit.chat import ChatReply, ChatRequest, FinishReason, Usage
+from services.servicekit.chat_json import (
+    JsonObject,
+    MalformedReply,
+    count_of,
+    json_object,
+    list_of,
+    object_of,
+    text_of,
+)
 from services.servicekit.conversation import Message, Role, ToolCall, ToolDefinition
 
-_MAX_QUOTED = 300
 _INT64_MASK = 2**63 - 1  # hosts keep seeds as signed 64-bit integers
 
 _FINISH_REASONS = {
@@ -18,22 +25,13 @@ _FINISH_REASONS = {
     "function_call": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
 }
-
-_Json: TypeAlias = Mapping[str, object]
-
-
-class MalformedReply(ValueError):
-    """The host answered with something that is no chat completion."""
+_REVISION_FIELDS = ("model", "provider", "system_fingerprint")
 
 
-def request_to_json(request: ChatRequest) -> bytes:
-    """Write the body of POST /chat/completions.
-
-    Raises:
-        InvalidField: a tool's parameters are no JSON.
-    """
+def request_to_openai(request: ChatRequest) -> dict[str, Any]:
+    """Write the body of POST /chat/completions; tool schemas go out as they were written."""
     sampling = request.sampling
-    body: dict[str, object] = {
+    body: dict[str, Any] = {
         "model": request.target.model,
         "messages": [_message_to_json(message) for message in request.messages],
         "temperature": sampling.temperature,
@@ -42,48 +40,35 @@ def request_to_json(request: ChatRequest) -> bytes:
     }
     if request.tools:
         body["tools"] = [_tool_to_json(tool) for tool in request.tools]
-    return orjson.dumps(body)
+    return body
 
 
-def reply_from_json(content: bytes) -> ChatReply:
+def reply_from_openai(content: bytes) -> ChatReply:
     """Read the answer of a host.
 
     Raises:
         MalformedReply: it is cut, no JSON, or lacks what a completion must have.
     """
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise MalformedReply(f"no JSON ({error})") from error
-    choice = _first_choice(document)
+    document = json_object(content)
+    choices = list_of(document, "choices")
+    if not choices:
+        raise MalformedReply("it has no choices")
+    choice = object_of(choices[0], "choices[0]")
     finish = _FINISH_REASONS.get(str(choice.get("finish_reason")))
     if finish is None:
         raise MalformedReply(f"unknown finish_reason {choice.get('finish_reason')!r}")
-    message = _object(choice.get("message"), "choices[0].message")
-    usage = document.get("usage") or {}
+    message = object_of(choice.get("message"), "choices[0].message")
+    refusal = text_of(message, "refusal")
+    usage = object_of(document.get("usage") or {}, "usage")
     return ChatReply(
-        message=_message_from_json(message),
-        finish_reason=finish,
+        message=_message_from_json(message, refusal),
+        finish_reason=FinishReason.REFUSAL if refusal else finish,
         usage=Usage(
-            input_tokens=_count(usage, "prompt_tokens"),
-            output_tokens=_count(usage, "completion_tokens"),
+            input_tokens=count_of(usage, "prompt_tokens"),
+            output_tokens=count_of(usage, "completion_tokens"),
         ),
+        model_revision=" ".join(filter(None, (_told(document, each) for each in _REVISION_FIELDS))),
     )
-
-
-def error_text(content: bytes) -> str:
-    """Return what a host says went wrong, shortened, whatever form it chose."""
-    text: object = content.decode("utf-8", "replace")
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        document = None
-    if isinstance(document, dict):
-        error = document.get("error", document)
-        message = error.get("message") if isinstance(error, dict) else error
-        text = message or document.get("detail") or text
-    plain = " ".join(str(text).split())
-    return plain[:_MAX_QUOTED] or "no explanation"
 
 
 def _message_to_json(message: Message) -> dict[str, object]:
@@ -114,54 +99,36 @@ def _tool_to_json(tool: ToolDefinition) -> dict[str, object]:
     return {"type": "function", "function": function}
 
 
-def _message_from_json(message: _Json) -> Message:
-    calls = message.get("tool_calls") or []
-    if not isinstance(calls, list):
-        raise MalformedReply("choices[0].message.tool_calls is no list")
+def _message_from_json(message: JsonObject, refusal: str) -> Message:
+    calls = list_of(message, "tool_calls")
     return Message(
         role=Role.ASSISTANT,
-        content=_text(message, "content"),
+        content=_content(message) or refusal,
         tool_calls=tuple(_tool_call_from_json(call, index) for index, call in enumerate(calls)),
         # Hosts agree on the idea and not on the name.
-        reasoning=_text(message, "reasoning_content") or _text(message, "reasoning"),
+        reasoning=text_of(message, "reasoning_content") or text_of(message, "reasoning"),
     )
+
+
+def _content(message: JsonObject) -> str:
+    if not isinstance(message.get("content"), list):
+        return text_of(message, "content")
+    # Some hosts answer in parts, as requests may; what is no text has no text.
+    parts = (object_of(each, "a part of content") for each in list_of(message, "content"))
+    return "".join(text_of(part, "text") for part in parts)
 
 
 def _tool_call_from_json(call: object, index: int) -> ToolCall:
     where = f"choices[0].message.tool_calls[{index}]"
-    fields = _object(call, where)
-    function = _object(fields.get("function"), f"{where}.function")
+    fields = object_of(call, where)
+    function = object_of(fields.get("function"), f"{where}.function")
     return ToolCall(
-        id=_text(fields, "id") or f"call-{index}",
-        tool=_text(function, "name"),
-        arguments_json=_text(function, "arguments"),
+        id=text_of(fields, "id") or f"call-{index}",
+        tool=text_of(function, "name"),
+        arguments_json=text_of(function, "arguments"),
     )
 
 
-def _first_choice(document: object) -> _Json:
-    choices = _object(document, "the answer").get("choices")
-    if not isinstance(choices, list) or not choices:
-        raise MalformedReply("it has no choices")
-    return _object(choices[0], "choices[0]")
-
-
-def _object(value: object, where: str) -> _Json:
-    if not isinstance(value, dict):
-        raise MalformedReply(f"{where} is no object")
-    return value
-
-
-def _text(fields: _Json, name: str) -> str:
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise MalformedReply(f"{name} is no text")
-    return value
-
-
-def _count(usage: object, name: str) -> int:
-    value = _object(usage, "usage").get(name) or 0
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise MalformedReply(f"usage.{name} is no count")
-    return value
+def _told(document: JsonObject, name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""

@@ -9,6 +9,8 @@ ServiceError
 |-- ModelRejectedRequest   FAILED_PRECONDITION  a model endpoint refused the request itself
 |-- StoreUnavailable       UNAVAILABLE          the object store cannot be reached or written
 |-- StoredObjectCorrupt    DATA_LOSS            a stored object is unreadable
+|-- YieldCollapsed         FAILED_PRECONDITION  nearly every item of a stream is rejected
+|-- NotConfigured          FAILED_PRECONDITION  the settings lack what the request needs
 |-- TokenRejected          UNAUTHENTICATED      the bearer token is missing or wrong
 |-- InternalFault          INTERNAL             a fault of the room
 `-- DeadlineReached        DEADLINE_EXCEEDED    the call ran past its limit
@@ -159,6 +161,36 @@ class StoredObjectCorrupt(ServiceError):
     def __init__(self, key: str, detail: str) -> None:
         """Name the object's key and say what cannot be read."""
         super().__init__(f'stored object "{key}" is unreadable: {detail}', metadata={"key": key})
+
+
+class YieldCollapsed(ServiceError):
+    """Nearly every item of a stream is rejected, so that going on would only spend."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "YIELD_COLLAPSED"
+
+    def __init__(self, rejected: int, items: int, most_frequent_reason: str) -> None:
+        """Say how many of how many, and why most of them."""
+        super().__init__(
+            f"{rejected} of the last {items} items were rejected, most of them as "
+            f"{most_frequent_reason}; look at PreviewExamples before spending more",
+            metadata={
+                "rejected": str(rejected),
+                "items": str(items),
+                "most_frequent_reason": most_frequent_reason,
+            },
+        )
+
+
+class NotConfigured(ServiceError):
+    """The request needs something that the settings do not name."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "NOT_CONFIGURED"
+
+    def __init__(self, setting: str, detail: str) -> None:
+        """Name the setting and say what needs it."""
+        super().__init__(f"{setting} is not set: {detail}", metadata={"setting": setting})
 
 
 class TokenRejected(ServiceError):

@@ -8,7 +8,15 @@ import pytest
 
 from tests.contract.tree import ROOT, files, name_of
 
-DOCUMENTS = {name_of(path): path for path in files() if path.suffix == ".md"}
+# What the product reads or shows to a model is no document about it.
+MATERIAL = {"constitution", "decks", "prompts", "rubrics"}
+DOCUMENTS = {
+    name_of(path): path
+    for path in files()
+    if path.suffix == ".md"
+    and path.parent.name not in MATERIAL
+    and path.parents[1].name not in MATERIAL
+}
 TARGETS = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 FIRST_HOUR = ("CHANGELOG.md", "CONTRIBUTING.md", "DECISIONS.md", "README.md")
 

@@ -7,7 +7,8 @@ import grpc
 import pytest
 from teachwhy.common.v1 import error_reason_pb2
 
-import services.servicekit.storage.port  # noqa: F401  (its errors join the tree)
+import services.servicekit.spending
+import services.servicekit.storage.port  # noqa: F401  (their errors join the tree)
 from services.servicekit.errors import ServiceError
 from tests.contract.tree import ROOT
 

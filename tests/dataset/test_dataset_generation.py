@@ -9,25 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dataset.generation import Dataset, open_dataset
-from services.dataset.recipes import RECIPES
-from services.dataset.spec import DatasetSpec, GrammarSettings, ResumePoint
+from services.dataset.example import Text
+from services.dataset.grammar.dataset import GrammarDataset
+from services.dataset.grammar.recipes import GRAMMAR_RECIPES as RECIPES
+from services.dataset.spec import GrammarSettings, ResumePoint
 from services.microworld.passages import Chat
-from tests.dataset.rooms import WriteExamples
+from tests.dataset.rooms import WriteExamples, grammar_dataset
 
 RECIPE_NAMES = st.sampled_from(sorted(RECIPES))
 
 
-def _dataset(recipe: str, token_budget: int = 2000, seed: int = 0) -> Dataset:
-    spec = DatasetSpec(recipe=recipe, token_budget=token_budget, seed=seed)
-    return open_dataset(spec, RECIPES)
+def _dataset(recipe: str, token_budget: int = 2000, seed: int = 0) -> GrammarDataset:
+    return grammar_dataset(recipe, token_budget=token_budget, seed=seed)
 
 
 def test_a_stream_resumed_at_any_index_goes_on_as_if_never_interrupted(
-    small_dataset: Callable[[str], Dataset], recipe_name: str
+    small_dataset: Callable[[str], GrammarDataset], recipe_name: str
 ) -> None:
     dataset = small_dataset(recipe_name)
-    whole = list(dataset.examples())
+    whole = list(dataset.examples(ResumePoint()))
 
     for i, last in enumerate(whole):
         point = ResumePoint(next_index=i + 1, cumulative_tokens=last.cumulative_tokens)
@@ -39,14 +39,15 @@ def test_a_stream_resumed_at_any_index_goes_on_as_if_never_interrupted(
 def test_a_dataset_ends_with_the_example_that_reaches_its_budget(
     recipe: str, token_budget: int, seed: int
 ) -> None:
-    examples = list(_dataset(recipe, token_budget, seed).examples())
+    examples = list(_dataset(recipe, token_budget, seed).examples(ResumePoint()))
 
     cumulative_tokens = 0
     for index, example in enumerate(examples):
         assert cumulative_tokens < token_budget
         cumulative_tokens += example.num_tokens
         assert (example.index, example.cumulative_tokens) == (index, cumulative_tokens)
-        assert example.num_tokens == len(example.content.rendered().split())
+        if isinstance(example.content, Text):
+            assert example.num_tokens == len(example.content.text.split())
     assert cumulative_tokens >= token_budget
 
 
@@ -56,9 +57,9 @@ def test_a_smaller_dataset_is_the_beginning_of_a_larger_one(
 ) -> None:
     small, large = sorted((one, other))
 
-    beginning = list(_dataset(recipe, small).examples())
+    beginning = list(_dataset(recipe, small).examples(ResumePoint()))
 
-    assert list(_dataset(recipe, large).examples())[: len(beginning)] == beginning
+    assert list(_dataset(recipe, large).examples(ResumePoint()))[: len(beginning)] == beginning
 
 
 def test_seeds_and_worlds_write_other_texts(write_examples: WriteExamples) -> None:
@@ -85,12 +86,14 @@ def test_equal_content_has_an_equal_id_and_other_content_another(
 
 def test_a_process_with_other_hash_seeds_writes_the_same_bytes() -> None:
     program = (
-        "from services.dataset.recipes import RECIPES\n"
-        "from services.dataset.generation import open_dataset\n"
-        "from services.dataset.spec import DatasetSpec\n"
-        "for name in RECIPES:\n"
+        "from services.dataset.grammar.dataset import GrammarDataset\n"
+        "from services.dataset.grammar.recipes import GRAMMAR_RECIPES\n"
+        "from services.dataset.spec import DatasetSpec, GrammarSettings, ResumePoint\n"
+        "for name, recipe in GRAMMAR_RECIPES.items():\n"
         "    spec = DatasetSpec(recipe=name, token_budget=2000)\n"
-        "    for e in open_dataset(spec, RECIPES).examples():\n"
+        "    grammar = GrammarSettings()\n"
+        "    dataset = GrammarDataset(spec=spec, recipe=recipe, settings=grammar)\n"
+        "    for e in dataset.examples(ResumePoint()):\n"
         "        print(e.id, e.cumulative_tokens, e.lineage)\n"
     )
 
@@ -130,40 +133,37 @@ def test_the_first_items_are_those_of_every_machine_and_python(
     )
 
 
-def test_a_plan_foretells_the_number_of_examples(recipe_name: str) -> None:
+async def test_a_plan_foretells_the_number_of_examples(recipe_name: str) -> None:
     for token_budget in (1, 500, 50_000):
         dataset = _dataset(recipe_name, token_budget)
-        num_examples = len(list(dataset.examples()))
+        num_examples = len(list(dataset.examples(ResumePoint())))
 
-        plan = dataset.plan()
+        plan = await dataset.plan()
 
         assert plan.estimated_examples == pytest.approx(num_examples, rel=0.2)
         assert plan.estimated_author_tokens == 0
 
 
-def test_one_token_of_budget_is_a_whole_lexicon() -> None:
-    assert _dataset("lexicon", 1).plan().estimated_examples == 1
+async def test_one_token_of_budget_is_a_whole_lexicon() -> None:
+    assert (await _dataset("lexicon", 1).plan()).estimated_examples == 1
 
 
-def test_a_digest_changes_with_everything_that_changes_the_bytes() -> None:
-    spec = DatasetSpec(recipe="advice-reasons", token_budget=1000)
-    others = [
-        DatasetSpec(recipe="advice-verdict", token_budget=1000),
-        DatasetSpec(recipe="advice-reasons", token_budget=1001),
-        DatasetSpec(recipe="advice-reasons", token_budget=1000, seed=1),
-        DatasetSpec(
-            recipe="advice-reasons", token_budget=1000, grammar=GrammarSettings(world_seed=1)
-        ),
-        DatasetSpec(
-            recipe="advice-reasons",
-            token_budget=1000,
-            grammar=GrammarSettings(temptation_share=0.5),
+async def test_a_digest_changes_with_everything_that_changes_the_bytes() -> None:
+    datasets = [
+        _dataset("advice-reasons", 1000),
+        _dataset("advice-verdict", 1000),
+        _dataset("advice-reasons", 1001),
+        _dataset("advice-reasons", 1000, seed=1),
+        grammar_dataset("advice-reasons", token_budget=1000, grammar=GrammarSettings(world_seed=1)),
+        grammar_dataset(
+            "advice-reasons", token_budget=1000, grammar=GrammarSettings(temptation_share=0.5)
         ),
     ]
 
-    digests = {open_dataset(each, RECIPES).plan().digest for each in (spec, *others, spec)}
+    digests = [(await each.plan()).digest for each in datasets]
 
-    assert len(digests) == 1 + len(others)
+    assert len(set(digests)) == len(datasets)
+    assert (await _dataset("advice-reasons", 1000).plan()).digest == digests[0]
 
 
 def test_recipes_are_ordered_by_name_and_no_two_share_a_revision() -> None:

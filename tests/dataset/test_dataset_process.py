@@ -58,8 +58,9 @@ def test_a_client_of_another_process_lists_plans_generates_and_resumes(room: Roo
     with grpc.insecure_channel(f"127.0.0.1:{room.port}") as channel:
         stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
         recipes = stub.ListRecipes(dataset_service_pb2.ListRecipesRequest()).recipes
+        revisions = {recipe.name: recipe.revision for recipe in recipes}
         spec = recipe_pb2.DatasetSpec(
-            recipe=recipes[0].name,
+            recipe="admirable-stories",
             seed=7,
             token_budget=50_000,
             microworld=recipe_pb2.MicroworldAuthor(world_seed=7),
@@ -73,7 +74,9 @@ def test_a_client_of_another_process_lists_plans_generates_and_resumes(room: Roo
 
     assert plan.estimated_examples == pytest.approx(len(whole), rel=0.1)
     assert rest == whole[100:]
-    assert {example.lineage.recipe_revision for example in whole} == {recipes[0].revision}
+    assert {example.lineage.recipe_revision for example in whole} == {
+        revisions["admirable-stories"]
+    }
 
 
 def test_what_was_written_shows_on_the_metrics_port(room: Room) -> None:
@@ -85,5 +88,5 @@ def test_what_was_written_shows_on_the_metrics_port(room: Room) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{room.metrics_port}/metrics") as response:
         page = response.read().decode()
 
-    assert 'teachwhy_dataset_examples_total{recipe="lexicon"} 1.0' in page
+    assert 'teachwhy_dataset_items_total{outcome="example",recipe="lexicon"} 1.0' in page
     assert 'teachwhy_dataset_tokens_total{recipe="lexicon"}' in page

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
+from services.dataset.grammar.recipes import GRAMMAR_RECIPES as RECIPES
 from services.dataset.recipe import TrainingForm
-from services.dataset.recipes import RECIPES
 from services.dataset.spec import GrammarSettings
 from services.microworld.calls import SafeChannel
 from services.microworld.passages import Chat, Document

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from pipelines.experiment.scheduler import run_steps
-from pipelines.experiment.spec import MixPart
+from pipelines.experiment.spec_data import MixPart
 from pipelines.experiment.steps import DatasetStep, EvaluationStep, Step, TrainingStep, inputs_of
 
 

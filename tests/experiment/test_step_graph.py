@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.experiment.spec import Experiment, MixPart
+from pipelines.experiment.layout import build_graph
+from pipelines.experiment.spec import Experiment, Loop
+from pipelines.experiment.spec_data import MixPart, RecipeOptions
 from pipelines.experiment.spec_file import load_experiment
 from pipelines.experiment.steps import (
     EvaluationStep,
     Revisions,
     Step,
     StepGraph,
-    build_graph,
     inputs_of,
     mixture_budgets,
     short_tokens,
@@ -32,16 +33,24 @@ class FakeDatasets:
     def __init__(self, **revisions: str) -> None:
         self._revisions = revisions
 
-    def digest(self, part: MixPart, seed: int, tokens: int) -> str:
+    def digest(self, part: RecipeOptions, seed: int, tokens: int) -> str:
         revision = self._revisions.get(part.recipe.replace("-", "_"), "1")
         return digest_of("dataset", revision, part.model_dump(mode="json"), seed, tokens)
+
+    def gates(self, part: RecipeOptions, seed: int) -> str:
+        return ""
+
+
+def loop_of(experiment: Experiment) -> Loop:
+    assert experiment.loop is not None
+    return experiment.loop
 
 
 def revisions_of(experiment: Experiment) -> Revisions:
     return Revisions(
         datasets=FakeDatasets(),
-        suites=dict.fromkeys(experiment.evaluation.suites, "suite-1"),
-        episodes_by_suite=dict.fromkeys(experiment.evaluation.suites, 10),
+        suites=dict.fromkeys(loop_of(experiment).evaluation.suites, "suite-1"),
+        episodes_by_suite=dict.fromkeys(loop_of(experiment).evaluation.suites, 10),
         rubric="rubric-1",
         training_code="training-1",
         serving_code="serving-1",
@@ -131,7 +140,7 @@ def test_a_new_model_server_or_rubric_changes_evaluations_only(
 def test_a_new_suite_revision_changes_evaluations_only(
     experiment: Experiment, revisions: Revisions
 ) -> None:
-    suites = {**revisions.suites, experiment.evaluation.suites[0]: "suite-2"}
+    suites = {**revisions.suites, loop_of(experiment).evaluation.suites[0]: "suite-2"}
     after = build_graph(experiment, replace(revisions, suites=suites))
     assert groups_that_differ(build_graph(experiment, revisions), after) == {"evaluations"}
 
@@ -165,7 +174,7 @@ def test_hyperparameters_of_fine_tuning_leave_base_and_data_alone(
     experiment: Experiment, revisions: Revisions
 ) -> None:
     before = build_graph(experiment, revisions)
-    tuning = {**experiment.fine_tuning.model_dump(mode="json"), "batch_tokens": 1024}
+    tuning = {**loop_of(experiment).fine_tuning.model_dump(mode="json"), "batch_tokens": 1024}
     after = build_graph(changed(experiment, fine_tuning=tuning), revisions)
     old, new = digests(before), digests(after)
     assert old["datasets"] == new["datasets"]
@@ -178,7 +187,7 @@ def test_hyperparameters_of_fine_tuning_leave_base_and_data_alone(
 def test_hyperparameters_of_the_base_change_every_checkpoint(
     experiment: Experiment, revisions: Revisions
 ) -> None:
-    base = experiment.base.model_dump(mode="json")
+    base = loop_of(experiment).base.model_dump(mode="json")
     base["training"]["batch_tokens"] = 2048
     after = build_graph(changed(experiment, base=base), revisions)
     before = build_graph(experiment, revisions)
@@ -224,7 +233,7 @@ def test_an_evaluation_counts_scenarios_times_draws(
 ) -> None:
     step: Step = build_graph(experiment, revisions).evaluations[0]
     assert isinstance(step, EvaluationStep)
-    assert step.episodes == 10 * len(experiment.evaluation.suites) * 2
+    assert step.episodes == 10 * len(loop_of(experiment).evaluation.suites) * 2
 
 
 @given(

@@ -14,8 +14,8 @@ from teachwhy.common.v1 import model_pb2
 from teachwhy.judge.v1 import judge_service_pb2, judge_service_pb2_grpc, verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2, rollout_service_pb2_grpc
 
-from services.rollout.series import READ_AHEAD
 from services.servicekit.channel import error_details, open_channel
+from services.servicekit.series import READ_AHEAD
 from tests.judge.records import ASK, TAKE, episode, executed
 from tests.rollout.room_process import (
     ROOT,
@@ -297,7 +297,7 @@ async def test_lists_name_what_there_is(
     ]
     assert (len(page.scenarios), page.next_page_token) == (30, "")
     assert page.scenarios[0].id == "w1/track/phone/0"
-    assert [rubric.name for rubric in rubrics.rubrics] == ["agentic-ledger"]
+    assert "agentic-ledger" in {rubric.name for rubric in rubrics.rubrics}
 
 
 async def test_an_unfit_item_never_ends_a_stream_of_verdicts(

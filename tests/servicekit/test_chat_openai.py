@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.servicekit.chat import ChatReply, ChatRequest, FinishReason, ModelRef, Sampling, Usage
-from services.servicekit.chat_openai import ChatEndpoint, OpenAIChatModel
-from services.servicekit.chat_openai_convert import MalformedReply, reply_from_json
+from services.servicekit.chat_endpoints import ChatEndpoint, EndpointChatModel
+from services.servicekit.chat_json import MalformedReply
+from services.servicekit.chat_openai_convert import reply_from_openai as reply_from_json
 from services.servicekit.conversation import ENVIRONMENT, Message, Role, ToolCall, ToolDefinition
 from services.servicekit.errors import ModelRejectedRequest, ModelUnavailable, ResourceNotFound
 
@@ -79,14 +80,21 @@ class Host:
 
 
 @asynccontextmanager
-async def model_at(*answers: Answer, **changes: Any) -> AsyncIterator[tuple[OpenAIChatModel, Host]]:
+async def model_at(
+    *answers: Answer, **changes: Any
+) -> AsyncIterator[tuple[EndpointChatModel, Host]]:
     host = Host(*answers)
     app = web.Application()
     app.router.add_post("/openai/v1/chat/completions", host.handle)
     async with TestServer(app) as server:
-        values = {"max_attempts": 3, "timeout_seconds": 10.0, **changes}
+        values = {
+            "max_attempts": 3,
+            "timeout_seconds": 10.0,
+            "max_rate_limited_seconds": 0.0,
+            **changes,
+        }
         endpoint = ChatEndpoint(base_url=str(server.make_url("/openai/v1")), **values)
-        async with OpenAIChatModel({"default": endpoint}) as model:
+        async with EndpointChatModel({"default": endpoint}) as model:
             yield model, host
 
 
@@ -293,7 +301,7 @@ async def test_a_refused_connection_makes_the_model_unavailable() -> None:
         port = closed.getsockname()[1]
     endpoint = ChatEndpoint(base_url=f"http://127.0.0.1:{port}/v1", max_attempts=2)
 
-    async with OpenAIChatModel({"default": endpoint}) as model:
+    async with EndpointChatModel({"default": endpoint}) as model:
         with pytest.raises(ModelUnavailable, match="Cannot connect"):
             await model.reply(REQUEST)
 
@@ -302,7 +310,7 @@ async def test_an_endpoint_without_a_name_in_the_settings_is_not_found() -> None
     endpoint = ChatEndpoint(base_url="http://127.0.0.1:1/v1")
     request = ChatRequest(target=ModelRef(endpoint="other", model="m"), messages=())
 
-    async with OpenAIChatModel({"default": endpoint}) as model:
+    async with EndpointChatModel({"default": endpoint}) as model:
         with pytest.raises(ResourceNotFound, match='no endpoint named "other"; known: default'):
             await model.reply(request)
 
@@ -337,7 +345,7 @@ async def test_a_cancelled_reply_hangs_up() -> None:
 
 
 async def test_a_model_that_was_not_entered_says_so() -> None:
-    model = OpenAIChatModel({"default": ChatEndpoint(base_url="http://127.0.0.1:1")})
+    model = EndpointChatModel({"default": ChatEndpoint(base_url="http://127.0.0.1:1")})
 
     with pytest.raises(RuntimeError, match="must be entered"):
         await model.reply(REQUEST)

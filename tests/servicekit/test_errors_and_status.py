@@ -13,13 +13,16 @@ from services.servicekit.errors import (
     InvalidField,
     ModelRejectedRequest,
     ModelUnavailable,
+    NotConfigured,
     ResourceConflict,
     ResourceNotFound,
     ServiceError,
     StoredObjectCorrupt,
     StoreUnavailable,
     TokenRejected,
+    YieldCollapsed,
 )
+from services.servicekit.spending import Spending, SpendingLimit, SpendingLimitReached
 from services.servicekit.status import DOMAIN, status_of
 from services.servicekit.storage.port import ObjectNotFound
 
@@ -36,6 +39,9 @@ EVERY_ERROR = (
     TokenRejected(),
     InternalFault("r-1"),
     DeadlineReached(2.5),
+    SpendingLimitReached(SpendingLimit(max_tokens=10), Spending(tokens=8), Spending(tokens=3)),
+    YieldCollapsed(49, 50, "refusal"),
+    NotConfigured("DATASET_JUDGE", "stage filter asks the judge room"),
 )
 
 

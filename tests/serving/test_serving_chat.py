@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
 
 from services.servicekit.chat import ChatRequest, ModelRef, Sampling
-from services.servicekit.chat_openai import ChatEndpoint, OpenAIChatModel
+from services.servicekit.chat_endpoints import ChatEndpoint, EndpointChatModel
 from services.servicekit.conversation import Message, Role
 from tests.serving.serving_process import ServingProcess, wait_until
 
@@ -148,7 +148,7 @@ def test_a_body_beyond_the_limit_is_refused(server: ServingProcess) -> None:
 
 async def test_our_own_chat_adapter_is_answered(server: ServingProcess) -> None:
     endpoint = ChatEndpoint(base_url=f"{server.url}/openai/v1")
-    async with OpenAIChatModel({"default": endpoint}) as model:
+    async with EndpointChatModel({"default": endpoint}) as model:
         reply = await model.reply(
             ChatRequest(
                 target=ModelRef(model="tiny"),

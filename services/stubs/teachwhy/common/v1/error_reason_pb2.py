@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%teachwhy/common/v1/error_reason.proto\x12\x12teachwhy.common.v1*\x8a\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12#\n\x1f\x45RROR_REASON_RESOURCE_NOT_FOUND\x10\x02\x12\"\n\x1e\x45RROR_REASON_RESOURCE_CONFLICT\x10\x03\x12\"\n\x1e\x45RROR_REASON_MODEL_UNAVAILABLE\x10\x04\x12\'\n#ERROR_REASON_MODEL_REJECTED_REQUEST\x10\x05\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x06\x12&\n\"ERROR_REASON_STORED_OBJECT_CORRUPT\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_TOKEN_REJECTED\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_INTERNAL_FAULT\x10\t\x12\x19\n\x15\x45RROR_REASON_DEADLINE\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%teachwhy/common/v1/error_reason.proto\x12\x12teachwhy.common.v1*\xf6\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12#\n\x1f\x45RROR_REASON_RESOURCE_NOT_FOUND\x10\x02\x12\"\n\x1e\x45RROR_REASON_RESOURCE_CONFLICT\x10\x03\x12\"\n\x1e\x45RROR_REASON_MODEL_UNAVAILABLE\x10\x04\x12\'\n#ERROR_REASON_MODEL_REJECTED_REQUEST\x10\x05\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x06\x12&\n\"ERROR_REASON_STORED_OBJECT_CORRUPT\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_TOKEN_REJECTED\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_INTERNAL_FAULT\x10\t\x12\x19\n\x15\x45RROR_REASON_DEADLINE\x10\n\x12\'\n#ERROR_REASON_SPENDING_LIMIT_REACHED\x10\x0b\x12 \n\x1c\x45RROR_REASON_YIELD_COLLAPSED\x10\x0c\x12\x1f\n\x1b\x45RROR_REASON_NOT_CONFIGURED\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.common.v1.error_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=62
-  _globals['_ERRORREASON']._serialized_end=456
+  _globals['_ERRORREASON']._serialized_end=564
 # @@protoc_insertion_point(module_scope)

@@ -63,6 +63,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED: the call ran past its deadline or the room's limit.
     Metadata: limit_seconds.
     """
+    ERROR_REASON_SPENDING_LIMIT_REACHED: _ErrorReason.ValueType  # 11
+    """RESOURCE_EXHAUSTED: the spending limit of the request is reached. A higher
+    limit goes on where this one stopped. Metadata: spent_tokens, spent_usd.
+    """
+    ERROR_REASON_YIELD_COLLAPSED: _ErrorReason.ValueType  # 12
+    """FAILED_PRECONDITION: nearly every item is rejected, so going on would only
+    spend. Metadata: rejected, items, most_frequent_reason.
+    """
+    ERROR_REASON_NOT_CONFIGURED: _ErrorReason.ValueType  # 13
+    """FAILED_PRECONDITION: the request needs something that the room's settings do
+    not name. Metadata: setting.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason enumerates why a call failed."""
@@ -104,5 +116,17 @@ id. Metadata: request_id.
 ERROR_REASON_DEADLINE: ErrorReason.ValueType  # 10
 """DEADLINE_EXCEEDED: the call ran past its deadline or the room's limit.
 Metadata: limit_seconds.
+"""
+ERROR_REASON_SPENDING_LIMIT_REACHED: ErrorReason.ValueType  # 11
+"""RESOURCE_EXHAUSTED: the spending limit of the request is reached. A higher
+limit goes on where this one stopped. Metadata: spent_tokens, spent_usd.
+"""
+ERROR_REASON_YIELD_COLLAPSED: ErrorReason.ValueType  # 12
+"""FAILED_PRECONDITION: nearly every item is rejected, so going on would only
+spend. Metadata: rejected, items, most_frequent_reason.
+"""
+ERROR_REASON_NOT_CONFIGURED: ErrorReason.ValueType  # 13
+"""FAILED_PRECONDITION: the request needs something that the room's settings do
+not name. Metadata: setting.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

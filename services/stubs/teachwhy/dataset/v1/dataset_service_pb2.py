@@ -22,31 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from teachwhy.common.v1 import conversation_pb2 as teachwhy_dot_common_dot_v1_dot_conversation__pb2
+from teachwhy.common.v1 import model_pb2 as teachwhy_dot_common_dot_v1_dot_model__pb2
+from teachwhy.dataset.v1 import audit_pb2 as teachwhy_dot_dataset_dot_v1_dot_audit__pb2
 from teachwhy.dataset.v1 import example_pb2 as teachwhy_dot_dataset_dot_v1_dot_example__pb2
 from teachwhy.dataset.v1 import recipe_pb2 as teachwhy_dot_dataset_dot_v1_dot_recipe__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)teachwhy/dataset/v1/dataset_service.proto\x12\x13teachwhy.dataset.v1\x1a!teachwhy/dataset/v1/example.proto\x1a teachwhy/dataset/v1/recipe.proto\"\x14\n\x12ListRecipesRequest\"C\n\x13ListRecipesResponse\x12,\n\x07recipes\x18\x01 \x03(\x0b\x32\x1b.teachwhy.dataset.v1.Recipe\"D\n\x12PlanDatasetRequest\x12.\n\x04spec\x18\x01 \x01(\x0b\x32 .teachwhy.dataset.v1.DatasetSpec\"\x8f\x01\n\x13PlanDatasetResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12+\n\x06recipe\x18\x02 \x01(\x0b\x32\x1b.teachwhy.dataset.v1.Recipe\x12\x1a\n\x12\x65stimated_examples\x18\x03 \x01(\x03\x12\x1f\n\x17\x65stimated_author_tokens\x18\x04 \x01(\x03\"\x80\x01\n\x17GenerateExamplesRequest\x12.\n\x04spec\x18\x01 \x01(\x0b\x32 .teachwhy.dataset.v1.DatasetSpec\x12\x35\n\x0bresume_from\x18\x02 \x01(\x0b\x32 .teachwhy.dataset.v1.ResumePoint\"<\n\x0bResumePoint\x12\x12\n\nnext_index\x18\x01 \x01(\x03\x12\x19\n\x11\x63umulative_tokens\x18\x02 \x01(\x03\"I\n\x18GenerateExamplesResponse\x12-\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x1c.teachwhy.dataset.v1.Example2\xc7\x02\n\x0e\x44\x61tasetService\x12`\n\x0bListRecipes\x12\'.teachwhy.dataset.v1.ListRecipesRequest\x1a(.teachwhy.dataset.v1.ListRecipesResponse\x12`\n\x0bPlanDataset\x12\'.teachwhy.dataset.v1.PlanDatasetRequest\x1a(.teachwhy.dataset.v1.PlanDatasetResponse\x12q\n\x10GenerateExamples\x12,.teachwhy.dataset.v1.GenerateExamplesRequest\x1a-.teachwhy.dataset.v1.GenerateExamplesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)teachwhy/dataset/v1/dataset_service.proto\x12\x13teachwhy.dataset.v1\x1a%teachwhy/common/v1/conversation.proto\x1a\x1eteachwhy/common/v1/model.proto\x1a\x1fteachwhy/dataset/v1/audit.proto\x1a!teachwhy/dataset/v1/example.proto\x1a teachwhy/dataset/v1/recipe.proto\"\x14\n\x12ListRecipesRequest\"C\n\x13ListRecipesResponse\x12,\n\x07recipes\x18\x01 \x03(\x0b\x32\x1b.teachwhy.dataset.v1.Recipe\"M\n\x12ListClausesRequest\x12\x37\n\x0c\x63onstitution\x18\x01 \x01(\x0b\x32!.teachwhy.dataset.v1.Constitution\"`\n\x13ListClausesResponse\x12,\n\x07\x63lauses\x18\x01 \x03(\x0b\x32\x1b.teachwhy.dataset.v1.Clause\x12\x1b\n\x13\x63onstitution_digest\x18\x02 \x01(\t\"4\n\x06\x43lause\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08headings\x18\x02 \x03(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"D\n\x12PlanDatasetRequest\x12.\n\x04spec\x18\x01 \x01(\x0b\x32 .teachwhy.dataset.v1.DatasetSpec\"\xed\x01\n\x13PlanDatasetResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12+\n\x06recipe\x18\x02 \x01(\x0b\x32\x1b.teachwhy.dataset.v1.Recipe\x12\x1a\n\x12\x65stimated_examples\x18\x03 \x01(\x03\x12\x1f\n\x17\x65stimated_author_tokens\x18\x04 \x01(\x03\x12.\n\x06stages\x18\x05 \x03(\x0b\x32\x1e.teachwhy.dataset.v1.StagePlan\x12\x1a\n\restimated_usd\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x10\n\x0e_estimated_usd\"\x9a\x01\n\tStagePlan\x12\r\n\x05stage\x18\x01 \x01(\t\x12+\n\x05model\x18\x02 \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x19.teachwhy.common.v1.Usage\x12\x10\n\x03usd\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x06\n\x04_usd\"[\n\x16PreviewExamplesRequest\x12.\n\x04spec\x18\x01 \x01(\x0b\x32 .teachwhy.dataset.v1.DatasetSpec\x12\x11\n\tmax_items\x18\x02 \x01(\x05\"\xb7\x01\n\x17PreviewExamplesResponse\x12/\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x1c.teachwhy.dataset.v1.ExampleH\x00\x12\x33\n\trejection\x18\x02 \x01(\x0b\x32\x1e.teachwhy.dataset.v1.RejectionH\x00\x12.\n\x06stages\x18\x03 \x03(\x0b\x32\x1e.teachwhy.dataset.v1.StageTextB\x06\n\x04item\"y\n\tStageText\x12\x30\n\x06record\x18\x01 \x01(\x0b\x32 .teachwhy.dataset.v1.StageRecord\x12+\n\x06prompt\x18\x02 \x03(\x0b\x32\x1b.teachwhy.common.v1.Message\x12\r\n\x05reply\x18\x03 \x01(\t\"\x80\x01\n\x17GenerateExamplesRequest\x12.\n\x04spec\x18\x01 \x01(\x0b\x32 .teachwhy.dataset.v1.DatasetSpec\x12\x35\n\x0bresume_from\x18\x02 \x01(\x0b\x32 .teachwhy.dataset.v1.ResumePoint\"<\n\x0bResumePoint\x12\x12\n\nnext_index\x18\x01 \x01(\x03\x12\x19\n\x11\x63umulative_tokens\x18\x02 \x01(\x03\"\x88\x01\n\x18GenerateExamplesResponse\x12/\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x1c.teachwhy.dataset.v1.ExampleH\x00\x12\x33\n\trejection\x18\x02 \x01(\x0b\x32\x1e.teachwhy.dataset.v1.RejectionH\x00\x42\x06\n\x04item\"!\n\x11GetRepliesRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"#\n\x12GetRepliesResponse\x12\r\n\x05texts\x18\x01 \x03(\t2\xdf\x05\n\x0e\x44\x61tasetService\x12`\n\x0bListRecipes\x12\'.teachwhy.dataset.v1.ListRecipesRequest\x1a(.teachwhy.dataset.v1.ListRecipesResponse\x12`\n\x0bListClauses\x12\'.teachwhy.dataset.v1.ListClausesRequest\x1a(.teachwhy.dataset.v1.ListClausesResponse\x12`\n\x0bPlanDataset\x12\'.teachwhy.dataset.v1.PlanDatasetRequest\x1a(.teachwhy.dataset.v1.PlanDatasetResponse\x12n\n\x0fPreviewExamples\x12+.teachwhy.dataset.v1.PreviewExamplesRequest\x1a,.teachwhy.dataset.v1.PreviewExamplesResponse0\x01\x12q\n\x10GenerateExamples\x12,.teachwhy.dataset.v1.GenerateExamplesRequest\x1a-.teachwhy.dataset.v1.GenerateExamplesResponse0\x01\x12]\n\nGetReplies\x12&.teachwhy.dataset.v1.GetRepliesRequest\x1a\'.teachwhy.dataset.v1.GetRepliesResponse\x12\x65\n\x0c\x41uditDataset\x12(.teachwhy.dataset.v1.AuditDatasetRequest\x1a).teachwhy.dataset.v1.AuditDatasetResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.dataset.v1.dataset_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTRECIPESREQUEST']._serialized_start=135
-  _globals['_LISTRECIPESREQUEST']._serialized_end=155
-  _globals['_LISTRECIPESRESPONSE']._serialized_start=157
-  _globals['_LISTRECIPESRESPONSE']._serialized_end=224
-  _globals['_PLANDATASETREQUEST']._serialized_start=226
-  _globals['_PLANDATASETREQUEST']._serialized_end=294
-  _globals['_PLANDATASETRESPONSE']._serialized_start=297
-  _globals['_PLANDATASETRESPONSE']._serialized_end=440
-  _globals['_GENERATEEXAMPLESREQUEST']._serialized_start=443
-  _globals['_GENERATEEXAMPLESREQUEST']._serialized_end=571
-  _globals['_RESUMEPOINT']._serialized_start=573
-  _globals['_RESUMEPOINT']._serialized_end=633
-  _globals['_GENERATEEXAMPLESRESPONSE']._serialized_start=635
-  _globals['_GENERATEEXAMPLESRESPONSE']._serialized_end=708
-  _globals['_DATASETSERVICE']._serialized_start=711
-  _globals['_DATASETSERVICE']._serialized_end=1038
+  _globals['_LISTRECIPESREQUEST']._serialized_start=239
+  _globals['_LISTRECIPESREQUEST']._serialized_end=259
+  _globals['_LISTRECIPESRESPONSE']._serialized_start=261
+  _globals['_LISTRECIPESRESPONSE']._serialized_end=328
+  _globals['_LISTCLAUSESREQUEST']._serialized_start=330
+  _globals['_LISTCLAUSESREQUEST']._serialized_end=407
+  _globals['_LISTCLAUSESRESPONSE']._serialized_start=409
+  _globals['_LISTCLAUSESRESPONSE']._serialized_end=505
+  _globals['_CLAUSE']._serialized_start=507
+  _globals['_CLAUSE']._serialized_end=559
+  _globals['_PLANDATASETREQUEST']._serialized_start=561
+  _globals['_PLANDATASETREQUEST']._serialized_end=629
+  _globals['_PLANDATASETRESPONSE']._serialized_start=632
+  _globals['_PLANDATASETRESPONSE']._serialized_end=869
+  _globals['_STAGEPLAN']._serialized_start=872
+  _globals['_STAGEPLAN']._serialized_end=1026
+  _globals['_PREVIEWEXAMPLESREQUEST']._serialized_start=1028
+  _globals['_PREVIEWEXAMPLESREQUEST']._serialized_end=1119
+  _globals['_PREVIEWEXAMPLESRESPONSE']._serialized_start=1122
+  _globals['_PREVIEWEXAMPLESRESPONSE']._serialized_end=1305
+  _globals['_STAGETEXT']._serialized_start=1307
+  _globals['_STAGETEXT']._serialized_end=1428
+  _globals['_GENERATEEXAMPLESREQUEST']._serialized_start=1431
+  _globals['_GENERATEEXAMPLESREQUEST']._serialized_end=1559
+  _globals['_RESUMEPOINT']._serialized_start=1561
+  _globals['_RESUMEPOINT']._serialized_end=1621
+  _globals['_GENERATEEXAMPLESRESPONSE']._serialized_start=1624
+  _globals['_GENERATEEXAMPLESRESPONSE']._serialized_end=1760
+  _globals['_GETREPLIESREQUEST']._serialized_start=1762
+  _globals['_GETREPLIESREQUEST']._serialized_end=1795
+  _globals['_GETREPLIESRESPONSE']._serialized_start=1797
+  _globals['_GETREPLIESRESPONSE']._serialized_end=1832
+  _globals['_DATASETSERVICE']._serialized_start=1835
+  _globals['_DATASETSERVICE']._serialized_end=2570
 # @@protoc_insertion_point(module_scope)

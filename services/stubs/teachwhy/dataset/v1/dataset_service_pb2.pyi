@@ -10,6 +10,8 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from teachwhy.common.v1 import conversation_pb2 as _conversation_pb2
+from teachwhy.common.v1 import model_pb2 as _model_pb2
 from teachwhy.dataset.v1 import example_pb2 as _example_pb2
 from teachwhy.dataset.v1 import recipe_pb2 as _recipe_pb2
 import builtins as _builtins
@@ -65,6 +67,92 @@ class ListRecipesResponse(_message.Message):
 Global___ListRecipesResponse: _TypeAlias = ListRecipesResponse  # noqa: Y015
 
 @_typing.final
+class ListClausesRequest(_message.Message):
+    """ListClausesRequest asks what the clauses of a constitution are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSTITUTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def constitution(self) -> _recipe_pb2.Constitution:
+        """Optional. The constitution; unset means the one the project ships."""
+
+    def __init__(
+        self,
+        *,
+        constitution: _recipe_pb2.Constitution | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["constitution", b"constitution"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["constitution", b"constitution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClausesRequest: _TypeAlias = ListClausesRequest  # noqa: Y015
+
+@_typing.final
+class ListClausesResponse(_message.Message):
+    """ListClausesResponse holds every clause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAUSES_FIELD_NUMBER: _builtins.int
+    CONSTITUTION_DIGEST_FIELD_NUMBER: _builtins.int
+    constitution_digest: _builtins.str
+    """Digest of the constitution's text, 64 hexadecimal digits."""
+    @_builtins.property
+    def clauses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clause]:
+        """Clauses in the order of the text."""
+
+    def __init__(
+        self,
+        *,
+        clauses: _abc.Iterable[Global___Clause] | None = ...,
+        constitution_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clauses", b"clauses", "constitution_digest", b"constitution_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClausesResponse: _TypeAlias = ListClausesResponse  # noqa: Y015
+
+@_typing.final
+class Clause(_message.Message):
+    """Clause is a piece of a constitution that examples can rest on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    HEADINGS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Output only. Stable as long as its headings stay: lower-case letters,
+    digits, "-" and "/". Example: "honesty/no-deception".
+    """
+    text: _builtins.str
+    """Output only. Its text in Markdown, without the headings."""
+    @_builtins.property
+    def headings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Its headings, outermost first."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        headings: _abc.Iterable[_builtins.str] | None = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headings", b"headings", "id", b"id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Clause: _TypeAlias = Clause  # noqa: Y015
+
+@_typing.final
 class PlanDatasetRequest(_message.Message):
     """PlanDatasetRequest asks for a dry run."""
 
@@ -98,19 +186,31 @@ class PlanDatasetResponse(_message.Message):
     RECIPE_FIELD_NUMBER: _builtins.int
     ESTIMATED_EXAMPLES_FIELD_NUMBER: _builtins.int
     ESTIMATED_AUTHOR_TOKENS_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    ESTIMATED_USD_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
-    """Digest of the spec and the recipe's revision: what the bytes of the dataset
-    are a function of. 64 hexadecimal digits.
+    """Digest of the spec and the recipe's revision: what the dataset is a function
+    of. 64 hexadecimal digits.
     """
     estimated_examples: _builtins.int
-    """Examples expected, estimated from the first examples' length; 1 or more."""
+    """Examples expected, estimated from the length of the first ones, which for a
+    language model are sample texts that belong to the prompts; 1 or more.
+    """
     estimated_author_tokens: _builtins.int
     """Model tokens the authors would spend, prompt and reply together; 0 for the
-    grammar author.
+    grammar author and for imports.
+    """
+    estimated_usd: _builtins.float
+    """US dollars at the prices of the room's settings; unset where a model has no
+    price.
     """
     @_builtins.property
     def recipe(self) -> _recipe_pb2.Recipe:
         """The recipe that would write it."""
+
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StagePlan]:
+        """What each stage would take, in order; empty for a grammar or an import."""
 
     def __init__(
         self,
@@ -119,14 +219,162 @@ class PlanDatasetResponse(_message.Message):
         recipe: _recipe_pb2.Recipe | None = ...,
         estimated_examples: _builtins.int = ...,
         estimated_author_tokens: _builtins.int = ...,
+        stages: _abc.Iterable[Global___StagePlan] | None = ...,
+        estimated_usd: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recipe", b"recipe"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_usd", b"_estimated_usd", "estimated_usd", b"estimated_usd", "recipe", b"recipe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "estimated_author_tokens", b"estimated_author_tokens", "estimated_examples", b"estimated_examples", "recipe", b"recipe"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_usd", b"_estimated_usd", "digest", b"digest", "estimated_author_tokens", b"estimated_author_tokens", "estimated_examples", b"estimated_examples", "estimated_usd", b"estimated_usd", "recipe", b"recipe", "stages", b"stages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__estimated_usd: _TypeAlias = _typing.Literal["estimated_usd"]  # noqa: Y015
+    _WhichOneofArgType__estimated_usd: _TypeAlias = _typing.Literal["_estimated_usd", b"_estimated_usd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__estimated_usd) -> _WhichOneofReturnType__estimated_usd | None: ...
+
+Global___PlanDatasetResponse: _TypeAlias = PlanDatasetResponse  # noqa: Y015
+
+@_typing.final
+class StagePlan(_message.Message):
+    """StagePlan is what one stage would take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    USD_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
+    """Stage.name."""
+    calls: _builtins.int
+    """Calls expected, 0 or more."""
+    usd: _builtins.float
+    """US dollars; unset where the model has no price."""
+    @_builtins.property
+    def model(self) -> _model_pb2.ModelRef:
+        """Model that would be asked."""
+
+    @_builtins.property
+    def usage(self) -> _model_pb2.Usage:
+        """Tokens expected over all calls."""
+
+    def __init__(
+        self,
+        *,
+        stage: _builtins.str = ...,
+        model: _model_pb2.ModelRef | None = ...,
+        calls: _builtins.int = ...,
+        usage: _model_pb2.Usage | None = ...,
+        usd: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_usd", b"_usd", "model", b"model", "usage", b"usage", "usd", b"usd"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_usd", b"_usd", "calls", b"calls", "model", b"model", "stage", b"stage", "usage", b"usage", "usd", b"usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__usd: _TypeAlias = _typing.Literal["usd"]  # noqa: Y015
+    _WhichOneofArgType__usd: _TypeAlias = _typing.Literal["_usd", b"_usd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usd) -> _WhichOneofReturnType__usd | None: ...
+
+Global___StagePlan: _TypeAlias = StagePlan  # noqa: Y015
+
+@_typing.final
+class PreviewExamplesRequest(_message.Message):
+    """PreviewExamplesRequest asks for the first items, stage by stage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    max_items: _builtins.int
+    """Optional. Items to write, 1 to 20; 0 means 5."""
+    @_builtins.property
+    def spec(self) -> _recipe_pb2.DatasetSpec:
+        """Required. The dataset to look at."""
+
+    def __init__(
+        self,
+        *,
+        spec: _recipe_pb2.DatasetSpec | None = ...,
+        max_items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_items", b"max_items", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PlanDatasetResponse: _TypeAlias = PlanDatasetResponse  # noqa: Y015
+Global___PreviewExamplesRequest: _TypeAlias = PreviewExamplesRequest  # noqa: Y015
+
+@_typing.final
+class PreviewExamplesResponse(_message.Message):
+    """PreviewExamplesResponse is one item with all that led to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_FIELD_NUMBER: _builtins.int
+    REJECTION_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example(self) -> _example_pb2.Example:
+        """The item became an example."""
+
+    @_builtins.property
+    def rejection(self) -> _example_pb2.Rejection:
+        """It did not, and this is why."""
+
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageText]:
+        """Its stages in order, shared ones included; empty for a grammar or an import."""
+
+    def __init__(
+        self,
+        *,
+        example: _example_pb2.Example | None = ...,
+        rejection: _example_pb2.Rejection | None = ...,
+        stages: _abc.Iterable[Global___StageText] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example", b"example", "item", b"item", "rejection", b"rejection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example", b"example", "item", b"item", "rejection", b"rejection", "stages", b"stages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["example", "rejection"]  # noqa: Y015
+    _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
+
+Global___PreviewExamplesResponse: _TypeAlias = PreviewExamplesResponse  # noqa: Y015
+
+@_typing.final
+class StageText(_message.Message):
+    """StageText is what one stage asked and got."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    REPLY_FIELD_NUMBER: _builtins.int
+    reply: _builtins.str
+    """What it answered."""
+    @_builtins.property
+    def record(self) -> _example_pb2.StageRecord:
+        """What came of it."""
+
+    @_builtins.property
+    def prompt(self) -> _containers.RepeatedCompositeFieldContainer[_conversation_pb2.Message]:
+        """What the model was asked."""
+
+    def __init__(
+        self,
+        *,
+        record: _example_pb2.StageRecord | None = ...,
+        prompt: _abc.Iterable[_conversation_pb2.Message] | None = ...,
+        reply: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "record", b"record", "reply", b"reply"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageText: _TypeAlias = StageText  # noqa: Y015
 
 @_typing.final
 class GenerateExamplesRequest(_message.Message):
@@ -167,11 +415,13 @@ class ResumePoint(_message.Message):
     NEXT_INDEX_FIELD_NUMBER: _builtins.int
     CUMULATIVE_TOKENS_FIELD_NUMBER: _builtins.int
     next_index: _builtins.int
-    """Required. Index of the next example wanted, 0 or more: the last committed
-    Example.index plus one.
+    """Required. Index of the next item wanted, 0 or more: the last committed index
+    of an example or a rejection plus one.
     """
     cumulative_tokens: _builtins.int
-    """Required. The last committed Example.cumulative_tokens, 0 or more."""
+    """Required. The last committed Example.cumulative_tokens, 0 or more; 0
+    where no example is committed yet.
+    """
     def __init__(
         self,
         *,
@@ -188,24 +438,80 @@ Global___ResumePoint: _TypeAlias = ResumePoint  # noqa: Y015
 
 @_typing.final
 class GenerateExamplesResponse(_message.Message):
-    """GenerateExamplesResponse carries one example."""
+    """GenerateExamplesResponse carries one item."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EXAMPLE_FIELD_NUMBER: _builtins.int
+    REJECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def example(self) -> _example_pb2.Example:
-        """The example."""
+        """The item is an example."""
+
+    @_builtins.property
+    def rejection(self) -> _example_pb2.Rejection:
+        """The item was rejected."""
 
     def __init__(
         self,
         *,
         example: _example_pb2.Example | None = ...,
+        rejection: _example_pb2.Rejection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["example", b"example"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example", b"example", "item", b"item", "rejection", b"rejection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["example", b"example"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example", b"example", "item", b"item", "rejection", b"rejection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["example", "rejection"]  # noqa: Y015
+    _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
+
+Global___GenerateExamplesResponse: _TypeAlias = GenerateExamplesResponse  # noqa: Y015
+
+@_typing.final
+class GetRepliesRequest(_message.Message):
+    """GetRepliesRequest asks for texts by their keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 100 values of StageRecord.reply_key."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GenerateExamplesResponse: _TypeAlias = GenerateExamplesResponse  # noqa: Y015
+Global___GetRepliesRequest: _TypeAlias = GetRepliesRequest  # noqa: Y015
+
+@_typing.final
+class GetRepliesResponse(_message.Message):
+    """GetRepliesResponse holds the texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One for each key, in the order of the keys."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRepliesResponse: _TypeAlias = GetRepliesResponse  # noqa: Y015

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from teachwhy.dataset.v1 import audit_pb2 as teachwhy_dot_dataset_dot_v1_dot_audit__pb2
 from teachwhy.dataset.v1 import dataset_service_pb2 as teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
@@ -40,15 +41,35 @@ class DatasetServiceStub:
                 request_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListRecipesRequest.SerializeToString,
                 response_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListRecipesResponse.FromString,
                 _registered_method=True)
+        self.ListClauses = channel.unary_unary(
+                '/teachwhy.dataset.v1.DatasetService/ListClauses',
+                request_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListClausesRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListClausesResponse.FromString,
+                _registered_method=True)
         self.PlanDataset = channel.unary_unary(
                 '/teachwhy.dataset.v1.DatasetService/PlanDataset',
                 request_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PlanDatasetRequest.SerializeToString,
                 response_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PlanDatasetResponse.FromString,
                 _registered_method=True)
+        self.PreviewExamples = channel.unary_stream(
+                '/teachwhy.dataset.v1.DatasetService/PreviewExamples',
+                request_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PreviewExamplesRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PreviewExamplesResponse.FromString,
+                _registered_method=True)
         self.GenerateExamples = channel.unary_stream(
                 '/teachwhy.dataset.v1.DatasetService/GenerateExamples',
                 request_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GenerateExamplesRequest.SerializeToString,
                 response_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GenerateExamplesResponse.FromString,
+                _registered_method=True)
+        self.GetReplies = channel.unary_unary(
+                '/teachwhy.dataset.v1.DatasetService/GetReplies',
+                request_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GetRepliesRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GetRepliesResponse.FromString,
+                _registered_method=True)
+        self.AuditDataset = channel.stream_unary(
+                '/teachwhy.dataset.v1.DatasetService/AuditDataset',
+                request_serializer=teachwhy_dot_dataset_dot_v1_dot_audit__pb2.AuditDatasetRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_dataset_dot_v1_dot_audit__pb2.AuditDatasetResponse.FromString,
                 _registered_method=True)
 
 
@@ -64,21 +85,64 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListClauses(self, request, context):
+        """Lists the clauses of a constitution. Fails with INVALID_ARGUMENT naming the
+        field when the text has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PlanDataset(self, request, context):
-        """Says what GenerateExamples would write, without writing it. Idempotent.
-        Fails with INVALID_ARGUMENT naming the field when the spec is not allowed.
+        """Says what GenerateExamples would write and spend, without writing it and
+        without asking any model. Idempotent. Fails with INVALID_ARGUMENT naming the
+        field when the spec is not allowed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewExamples(self, request, context):
+        """Writes the first items of a dataset and shows the prompt and the text of
+        every stage, in ascending index. What it spends, GenerateExamples with the
+        same spec need not spend again. Ends after the last item. Fails like
+        GenerateExamples.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GenerateExamples(self, request, context):
-        """Writes a dataset as a stream of examples in ascending index without gaps.
-        The stream ends with the example that reaches the token budget. Item i
-        depends on the spec and i alone, so a caller that committed the items below
-        i reconnects with resume_from and receives the very items it would have.
-        Cancelling the call stops all work at once. Fails with INVALID_ARGUMENT
-        naming the field when the spec is not allowed.
+        """Writes a dataset as a stream of items in ascending index without gaps; an
+        item is an example or a rejection. The stream ends with the example that
+        reaches the token budget. Item i depends on the spec and i alone, so a
+        caller that committed the items below i reconnects with resume_from and
+        receives the very items it would have. Cancelling the call stops all work
+        and all spending at once. Fails with INVALID_ARGUMENT naming the field when
+        the spec is not allowed, with UNAVAILABLE when a model host is away, with
+        RESOURCE_EXHAUSTED when the spending limit is reached, and with
+        FAILED_PRECONDITION when nearly all items are rejected or a setting that the
+        recipe needs is missing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReplies(self, request, context):
+        """Returns the texts of replies that examples were made from, in the order of
+        the keys. Fails with NOT_FOUND naming the first key that the cache does not
+        hold.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AuditDataset(self, request_iterator, context):
+        """Checks a dataset as a whole: duplicates, contamination, quality, diversity,
+        shortcuts. The first message holds the settings, all others examples. The
+        answer comes when the caller half-closes. Keeps nothing; to repeat, send
+        everything again. Fails with INVALID_ARGUMENT when the settings are missing
+        or not allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,15 +156,35 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     request_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListRecipesRequest.FromString,
                     response_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListRecipesResponse.SerializeToString,
             ),
+            'ListClauses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClauses,
+                    request_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListClausesRequest.FromString,
+                    response_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListClausesResponse.SerializeToString,
+            ),
             'PlanDataset': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanDataset,
                     request_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PlanDatasetRequest.FromString,
                     response_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PlanDatasetResponse.SerializeToString,
             ),
+            'PreviewExamples': grpc.unary_stream_rpc_method_handler(
+                    servicer.PreviewExamples,
+                    request_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PreviewExamplesRequest.FromString,
+                    response_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PreviewExamplesResponse.SerializeToString,
+            ),
             'GenerateExamples': grpc.unary_stream_rpc_method_handler(
                     servicer.GenerateExamples,
                     request_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GenerateExamplesRequest.FromString,
                     response_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GenerateExamplesResponse.SerializeToString,
+            ),
+            'GetReplies': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReplies,
+                    request_deserializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GetRepliesRequest.FromString,
+                    response_serializer=teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GetRepliesResponse.SerializeToString,
+            ),
+            'AuditDataset': grpc.stream_unary_rpc_method_handler(
+                    servicer.AuditDataset,
+                    request_deserializer=teachwhy_dot_dataset_dot_v1_dot_audit__pb2.AuditDatasetRequest.FromString,
+                    response_serializer=teachwhy_dot_dataset_dot_v1_dot_audit__pb2.AuditDatasetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -142,6 +226,33 @@ class DatasetService:
             _registered_method=True)
 
     @staticmethod
+    def ListClauses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/teachwhy.dataset.v1.DatasetService/ListClauses',
+            teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListClausesRequest.SerializeToString,
+            teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.ListClausesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def PlanDataset(request,
             target,
             options=(),
@@ -169,6 +280,33 @@ class DatasetService:
             _registered_method=True)
 
     @staticmethod
+    def PreviewExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/teachwhy.dataset.v1.DatasetService/PreviewExamples',
+            teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PreviewExamplesRequest.SerializeToString,
+            teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.PreviewExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GenerateExamples(request,
             target,
             options=(),
@@ -185,6 +323,60 @@ class DatasetService:
             '/teachwhy.dataset.v1.DatasetService/GenerateExamples',
             teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GenerateExamplesRequest.SerializeToString,
             teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GenerateExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReplies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/teachwhy.dataset.v1.DatasetService/GetReplies',
+            teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GetRepliesRequest.SerializeToString,
+            teachwhy_dot_dataset_dot_v1_dot_dataset__service__pb2.GetRepliesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuditDataset(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/teachwhy.dataset.v1.DatasetService/AuditDataset',
+            teachwhy_dot_dataset_dot_v1_dot_audit__pb2.AuditDatasetRequest.SerializeToString,
+            teachwhy_dot_dataset_dot_v1_dot_audit__pb2.AuditDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,

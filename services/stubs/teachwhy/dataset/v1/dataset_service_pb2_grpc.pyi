@@ -8,6 +8,7 @@ revision, and a stream is the job.
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from teachwhy.dataset.v1 import audit_pb2 as _audit_pb2
 from teachwhy.dataset.v1 import dataset_service_pb2 as _dataset_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -40,17 +41,44 @@ class DatasetServiceStub:
     """Lists every recipe, ordered by name. Never paged: the list is short and
     fixed by the code. Fails only when the room is down.
     """
+    ListClauses: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListClausesRequest, _dataset_service_pb2.ListClausesResponse]
+    """Lists the clauses of a constitution. Fails with INVALID_ARGUMENT naming the
+    field when the text has none.
+    """
     PlanDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.PlanDatasetRequest, _dataset_service_pb2.PlanDatasetResponse]
-    """Says what GenerateExamples would write, without writing it. Idempotent.
-    Fails with INVALID_ARGUMENT naming the field when the spec is not allowed.
+    """Says what GenerateExamples would write and spend, without writing it and
+    without asking any model. Idempotent. Fails with INVALID_ARGUMENT naming the
+    field when the spec is not allowed.
+    """
+    PreviewExamples: _grpc.UnaryStreamMultiCallable[_dataset_service_pb2.PreviewExamplesRequest, _dataset_service_pb2.PreviewExamplesResponse]
+    """Writes the first items of a dataset and shows the prompt and the text of
+    every stage, in ascending index. What it spends, GenerateExamples with the
+    same spec need not spend again. Ends after the last item. Fails like
+    GenerateExamples.
     """
     GenerateExamples: _grpc.UnaryStreamMultiCallable[_dataset_service_pb2.GenerateExamplesRequest, _dataset_service_pb2.GenerateExamplesResponse]
-    """Writes a dataset as a stream of examples in ascending index without gaps.
-    The stream ends with the example that reaches the token budget. Item i
-    depends on the spec and i alone, so a caller that committed the items below
-    i reconnects with resume_from and receives the very items it would have.
-    Cancelling the call stops all work at once. Fails with INVALID_ARGUMENT
-    naming the field when the spec is not allowed.
+    """Writes a dataset as a stream of items in ascending index without gaps; an
+    item is an example or a rejection. The stream ends with the example that
+    reaches the token budget. Item i depends on the spec and i alone, so a
+    caller that committed the items below i reconnects with resume_from and
+    receives the very items it would have. Cancelling the call stops all work
+    and all spending at once. Fails with INVALID_ARGUMENT naming the field when
+    the spec is not allowed, with UNAVAILABLE when a model host is away, with
+    RESOURCE_EXHAUSTED when the spending limit is reached, and with
+    FAILED_PRECONDITION when nearly all items are rejected or a setting that the
+    recipe needs is missing.
+    """
+    GetReplies: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetRepliesRequest, _dataset_service_pb2.GetRepliesResponse]
+    """Returns the texts of replies that examples were made from, in the order of
+    the keys. Fails with NOT_FOUND naming the first key that the cache does not
+    hold.
+    """
+    AuditDataset: _grpc.StreamUnaryMultiCallable[_audit_pb2.AuditDatasetRequest, _audit_pb2.AuditDatasetResponse]
+    """Checks a dataset as a whole: duplicates, contamination, quality, diversity,
+    shortcuts. The first message holds the settings, all others examples. The
+    answer comes when the caller half-closes. Keeps nothing; to repeat, send
+    everything again. Fails with INVALID_ARGUMENT when the settings are missing
+    or not allowed.
     """
 
 @_typing.type_check_only
@@ -62,17 +90,44 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """Lists every recipe, ordered by name. Never paged: the list is short and
     fixed by the code. Fails only when the room is down.
     """
+    ListClauses: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListClausesRequest, _dataset_service_pb2.ListClausesResponse]  # type: ignore[assignment]
+    """Lists the clauses of a constitution. Fails with INVALID_ARGUMENT naming the
+    field when the text has none.
+    """
     PlanDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.PlanDatasetRequest, _dataset_service_pb2.PlanDatasetResponse]  # type: ignore[assignment]
-    """Says what GenerateExamples would write, without writing it. Idempotent.
-    Fails with INVALID_ARGUMENT naming the field when the spec is not allowed.
+    """Says what GenerateExamples would write and spend, without writing it and
+    without asking any model. Idempotent. Fails with INVALID_ARGUMENT naming the
+    field when the spec is not allowed.
+    """
+    PreviewExamples: _aio.UnaryStreamMultiCallable[_dataset_service_pb2.PreviewExamplesRequest, _dataset_service_pb2.PreviewExamplesResponse]  # type: ignore[assignment]
+    """Writes the first items of a dataset and shows the prompt and the text of
+    every stage, in ascending index. What it spends, GenerateExamples with the
+    same spec need not spend again. Ends after the last item. Fails like
+    GenerateExamples.
     """
     GenerateExamples: _aio.UnaryStreamMultiCallable[_dataset_service_pb2.GenerateExamplesRequest, _dataset_service_pb2.GenerateExamplesResponse]  # type: ignore[assignment]
-    """Writes a dataset as a stream of examples in ascending index without gaps.
-    The stream ends with the example that reaches the token budget. Item i
-    depends on the spec and i alone, so a caller that committed the items below
-    i reconnects with resume_from and receives the very items it would have.
-    Cancelling the call stops all work at once. Fails with INVALID_ARGUMENT
-    naming the field when the spec is not allowed.
+    """Writes a dataset as a stream of items in ascending index without gaps; an
+    item is an example or a rejection. The stream ends with the example that
+    reaches the token budget. Item i depends on the spec and i alone, so a
+    caller that committed the items below i reconnects with resume_from and
+    receives the very items it would have. Cancelling the call stops all work
+    and all spending at once. Fails with INVALID_ARGUMENT naming the field when
+    the spec is not allowed, with UNAVAILABLE when a model host is away, with
+    RESOURCE_EXHAUSTED when the spending limit is reached, and with
+    FAILED_PRECONDITION when nearly all items are rejected or a setting that the
+    recipe needs is missing.
+    """
+    GetReplies: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetRepliesRequest, _dataset_service_pb2.GetRepliesResponse]  # type: ignore[assignment]
+    """Returns the texts of replies that examples were made from, in the order of
+    the keys. Fails with NOT_FOUND naming the first key that the cache does not
+    hold.
+    """
+    AuditDataset: _aio.StreamUnaryMultiCallable[_audit_pb2.AuditDatasetRequest, _audit_pb2.AuditDatasetResponse]  # type: ignore[assignment]
+    """Checks a dataset as a whole: duplicates, contamination, quality, diversity,
+    shortcuts. The first message holds the settings, all others examples. The
+    answer comes when the caller half-closes. Keeps nothing; to repeat, send
+    everything again. Fails with INVALID_ARGUMENT when the settings are missing
+    or not allowed.
     """
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -89,13 +144,36 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListClauses(
+        self,
+        request: _dataset_service_pb2.ListClausesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.ListClausesResponse, _abc.Awaitable[_dataset_service_pb2.ListClausesResponse]]:
+        """Lists the clauses of a constitution. Fails with INVALID_ARGUMENT naming the
+        field when the text has none.
+        """
+
+    @_abc_1.abstractmethod
     def PlanDataset(
         self,
         request: _dataset_service_pb2.PlanDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.PlanDatasetResponse, _abc.Awaitable[_dataset_service_pb2.PlanDatasetResponse]]:
-        """Says what GenerateExamples would write, without writing it. Idempotent.
-        Fails with INVALID_ARGUMENT naming the field when the spec is not allowed.
+        """Says what GenerateExamples would write and spend, without writing it and
+        without asking any model. Idempotent. Fails with INVALID_ARGUMENT naming the
+        field when the spec is not allowed.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewExamples(
+        self,
+        request: _dataset_service_pb2.PreviewExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_dataset_service_pb2.PreviewExamplesResponse], _abc.AsyncIterator[_dataset_service_pb2.PreviewExamplesResponse]]:
+        """Writes the first items of a dataset and shows the prompt and the text of
+        every stage, in ascending index. What it spends, GenerateExamples with the
+        same spec need not spend again. Ends after the last item. Fails like
+        GenerateExamples.
         """
 
     @_abc_1.abstractmethod
@@ -104,12 +182,40 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.GenerateExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_dataset_service_pb2.GenerateExamplesResponse], _abc.AsyncIterator[_dataset_service_pb2.GenerateExamplesResponse]]:
-        """Writes a dataset as a stream of examples in ascending index without gaps.
-        The stream ends with the example that reaches the token budget. Item i
-        depends on the spec and i alone, so a caller that committed the items below
-        i reconnects with resume_from and receives the very items it would have.
-        Cancelling the call stops all work at once. Fails with INVALID_ARGUMENT
-        naming the field when the spec is not allowed.
+        """Writes a dataset as a stream of items in ascending index without gaps; an
+        item is an example or a rejection. The stream ends with the example that
+        reaches the token budget. Item i depends on the spec and i alone, so a
+        caller that committed the items below i reconnects with resume_from and
+        receives the very items it would have. Cancelling the call stops all work
+        and all spending at once. Fails with INVALID_ARGUMENT naming the field when
+        the spec is not allowed, with UNAVAILABLE when a model host is away, with
+        RESOURCE_EXHAUSTED when the spending limit is reached, and with
+        FAILED_PRECONDITION when nearly all items are rejected or a setting that the
+        recipe needs is missing.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReplies(
+        self,
+        request: _dataset_service_pb2.GetRepliesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.GetRepliesResponse, _abc.Awaitable[_dataset_service_pb2.GetRepliesResponse]]:
+        """Returns the texts of replies that examples were made from, in the order of
+        the keys. Fails with NOT_FOUND naming the first key that the cache does not
+        hold.
+        """
+
+    @_abc_1.abstractmethod
+    def AuditDataset(
+        self,
+        request_iterator: _MaybeAsyncIterator[_audit_pb2.AuditDatasetRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.AuditDatasetResponse, _abc.Awaitable[_audit_pb2.AuditDatasetResponse]]:
+        """Checks a dataset as a whole: duplicates, contamination, quality, diversity,
+        shortcuts. The first message holds the settings, all others examples. The
+        answer comes when the caller half-closes. Keeps nothing; to repeat, send
+        everything again. Fails with INVALID_ARGUMENT when the settings are missing
+        or not allowed.
         """
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

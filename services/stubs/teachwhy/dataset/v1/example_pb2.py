@@ -23,19 +23,30 @@ _sym_db = _symbol_database.Default()
 
 
 from teachwhy.common.v1 import conversation_pb2 as teachwhy_dot_common_dot_v1_dot_conversation__pb2
+from teachwhy.common.v1 import model_pb2 as teachwhy_dot_common_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!teachwhy/dataset/v1/example.proto\x12\x13teachwhy.dataset.v1\x1a%teachwhy/common/v1/conversation.proto\"\xcc\x01\n\x07\x45xample\x12\r\n\x05index\x18\x01 \x01(\x03\x12\n\n\x02id\x18\x02 \x01(\t\x12\x12\n\x08\x64ocument\x18\x03 \x01(\tH\x00\x12)\n\x04\x63hat\x18\x04 \x01(\x0b\x32\x19.teachwhy.dataset.v1.ChatH\x00\x12\x12\n\nnum_tokens\x18\x05 \x01(\x03\x12\x19\n\x11\x63umulative_tokens\x18\x06 \x01(\x03\x12-\n\x07lineage\x18\x07 \x01(\x0b\x32\x1c.teachwhy.dataset.v1.LineageB\t\n\x07\x63ontent\"h\n\x04\x43hat\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.teachwhy.common.v1.Message\x12\x31\n\x05tools\x18\x02 \x03(\x0b\x32\".teachwhy.common.v1.ToolDefinition\"y\n\x07Lineage\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x17\n\x0frecipe_revision\x18\x02 \x01(\t\x12\x0e\n\x06\x63lause\x18\x03 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x04 \x01(\t\x12\x15\n\ris_temptation\x18\x05 \x01(\x08\x12\x0e\n\x06\x61uthor\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!teachwhy/dataset/v1/example.proto\x12\x13teachwhy.dataset.v1\x1a%teachwhy/common/v1/conversation.proto\x1a\x1eteachwhy/common/v1/model.proto\"\xcc\x01\n\x07\x45xample\x12\r\n\x05index\x18\x01 \x01(\x03\x12\n\n\x02id\x18\x02 \x01(\t\x12\x12\n\x08\x64ocument\x18\x03 \x01(\tH\x00\x12)\n\x04\x63hat\x18\x04 \x01(\x0b\x32\x19.teachwhy.dataset.v1.ChatH\x00\x12\x12\n\nnum_tokens\x18\x05 \x01(\x03\x12\x19\n\x11\x63umulative_tokens\x18\x06 \x01(\x03\x12-\n\x07lineage\x18\x07 \x01(\x0b\x32\x1c.teachwhy.dataset.v1.LineageB\t\n\x07\x63ontent\"h\n\x04\x43hat\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.teachwhy.common.v1.Message\x12\x31\n\x05tools\x18\x02 \x03(\x0b\x32\".teachwhy.common.v1.ToolDefinition\"\xc0\x02\n\x07Lineage\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x17\n\x0frecipe_revision\x18\x02 \x01(\t\x12\x0e\n\x06\x63lause\x18\x03 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x04 \x01(\t\x12\x15\n\ris_temptation\x18\x05 \x01(\x08\x12\x0e\n\x06\x61uthor\x18\x06 \x01(\t\x12\x1b\n\x13\x63onstitution_digest\x18\x07 \x01(\t\x12\x36\n\x05\x64raws\x18\x08 \x03(\x0b\x32\'.teachwhy.dataset.v1.Lineage.DrawsEntry\x12\x30\n\x06stages\x18\t \x03(\x0b\x32 .teachwhy.dataset.v1.StageRecord\x12\x10\n\x08\x63ost_usd\x18\n \x01(\x01\x1a,\n\nDrawsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdd\x01\n\x0bStageRecord\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12+\n\x05model\x18\x03 \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef\x12\x16\n\x0emodel_revision\x18\x04 \x01(\t\x12\x11\n\treply_key\x18\x05 \x01(\t\x12\x13\n\x0btext_digest\x18\x06 \x01(\t\x12(\n\x05usage\x18\x07 \x01(\x0b\x32\x19.teachwhy.common.v1.Usage\x12\x10\n\x08\x63ost_usd\x18\x08 \x01(\x01\"\x9e\x01\n\tRejection\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32$.teachwhy.dataset.v1.RejectionReason\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12-\n\x07lineage\x18\x05 \x01(\x0b\x32\x1c.teachwhy.dataset.v1.Lineage*\xb9\x02\n\x0fRejectionReason\x12 \n\x1cREJECTION_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18REJECTION_REASON_REFUSAL\x10\x01\x12\x1a\n\x16REJECTION_REASON_EMPTY\x10\x02\x12\x1e\n\x1aREJECTION_REASON_TRUNCATED\x10\x03\x12%\n!REJECTION_REASON_CONTENT_FILTERED\x10\x04\x12\x1e\n\x1aREJECTION_REASON_MALFORMED\x10\x05\x12\"\n\x1eREJECTION_REASON_SCAFFOLD_LEAK\x10\x06\x12\x1d\n\x19REJECTION_REASON_FILTERED\x10\x07\x12 \n\x1cREJECTION_REASON_HOST_FAILED\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.dataset.v1.example_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXAMPLE']._serialized_start=98
-  _globals['_EXAMPLE']._serialized_end=302
-  _globals['_CHAT']._serialized_start=304
-  _globals['_CHAT']._serialized_end=408
-  _globals['_LINEAGE']._serialized_start=410
-  _globals['_LINEAGE']._serialized_end=531
+  _globals['_LINEAGE_DRAWSENTRY']._loaded_options = None
+  _globals['_LINEAGE_DRAWSENTRY']._serialized_options = b'8\001'
+  _globals['_REJECTIONREASON']._serialized_start=1151
+  _globals['_REJECTIONREASON']._serialized_end=1464
+  _globals['_EXAMPLE']._serialized_start=130
+  _globals['_EXAMPLE']._serialized_end=334
+  _globals['_CHAT']._serialized_start=336
+  _globals['_CHAT']._serialized_end=440
+  _globals['_LINEAGE']._serialized_start=443
+  _globals['_LINEAGE']._serialized_end=763
+  _globals['_LINEAGE_DRAWSENTRY']._serialized_start=719
+  _globals['_LINEAGE_DRAWSENTRY']._serialized_end=763
+  _globals['_STAGERECORD']._serialized_start=766
+  _globals['_STAGERECORD']._serialized_end=987
+  _globals['_REJECTION']._serialized_start=990
+  _globals['_REJECTION']._serialized_end=1148
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,9 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from teachwhy.common.v1 import conversation_pb2 as _conversation_pb2
+from teachwhy.common.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +20,62 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RejectionReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectionReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REJECTION_REASON_UNSPECIFIED: _RejectionReason.ValueType  # 0
+    """Never sent."""
+    REJECTION_REASON_REFUSAL: _RejectionReason.ValueType  # 1
+    """The model declined to write it."""
+    REJECTION_REASON_EMPTY: _RejectionReason.ValueType  # 2
+    """The reply was empty."""
+    REJECTION_REASON_TRUNCATED: _RejectionReason.ValueType  # 3
+    """The reply was cut off by its token limit."""
+    REJECTION_REASON_CONTENT_FILTERED: _RejectionReason.ValueType  # 4
+    """The host's content filter held the reply back."""
+    REJECTION_REASON_MALFORMED: _RejectionReason.ValueType  # 5
+    """The reply had not the form that the stage asks for, in all tries."""
+    REJECTION_REASON_SCAFFOLD_LEAK: _RejectionReason.ValueType  # 6
+    """The text shows the scaffolding it was written with: prompt, clause numbers,
+    "as an AI language model", placeholders.
+    """
+    REJECTION_REASON_FILTERED: _RejectionReason.ValueType  # 7
+    """A filter stage of the recipe turned it down. Example: the bait was taken."""
+    REJECTION_REASON_HOST_FAILED: _RejectionReason.ValueType  # 8
+    """The host refused the request or failed on it again and again, while it
+    answered others.
+    """
+
+class RejectionReason(_RejectionReason, metaclass=_RejectionReasonEnumTypeWrapper):
+    """RejectionReason says why an item is no example."""
+
+REJECTION_REASON_UNSPECIFIED: RejectionReason.ValueType  # 0
+"""Never sent."""
+REJECTION_REASON_REFUSAL: RejectionReason.ValueType  # 1
+"""The model declined to write it."""
+REJECTION_REASON_EMPTY: RejectionReason.ValueType  # 2
+"""The reply was empty."""
+REJECTION_REASON_TRUNCATED: RejectionReason.ValueType  # 3
+"""The reply was cut off by its token limit."""
+REJECTION_REASON_CONTENT_FILTERED: RejectionReason.ValueType  # 4
+"""The host's content filter held the reply back."""
+REJECTION_REASON_MALFORMED: RejectionReason.ValueType  # 5
+"""The reply had not the form that the stage asks for, in all tries."""
+REJECTION_REASON_SCAFFOLD_LEAK: RejectionReason.ValueType  # 6
+"""The text shows the scaffolding it was written with: prompt, clause numbers,
+"as an AI language model", placeholders.
+"""
+REJECTION_REASON_FILTERED: RejectionReason.ValueType  # 7
+"""A filter stage of the recipe turned it down. Example: the bait was taken."""
+REJECTION_REASON_HOST_FAILED: RejectionReason.ValueType  # 8
+"""The host refused the request or failed on it again and again, while it
+answered others.
+"""
+Global___RejectionReason: _TypeAlias = RejectionReason  # noqa: Y015
 
 @_typing.final
 class Example(_message.Message):
@@ -33,7 +91,9 @@ class Example(_message.Message):
     CUMULATIVE_TOKENS_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Output only. Position in the dataset, from 0, without gaps."""
+    """Output only. Number of its item, from 0. Items of a dataset have no gaps;
+    an item is an example or a rejection.
+    """
     id: _builtins.str
     """Output only. Digest of the content: 32 hexadecimal digits. Equal content has
     an equal id.
@@ -43,7 +103,7 @@ class Example(_message.Message):
     num_tokens: _builtins.int
     """Output only. Tokens of this example, 1 or more, counted by the author."""
     cumulative_tokens: _builtins.int
-    """Output only. Tokens of the examples 0 to index together."""
+    """Output only. Tokens of the examples among the items 0 to index together."""
     @_builtins.property
     def chat(self) -> Global___Chat:
         """A conversation with loss on the assistant's tokens."""
@@ -111,19 +171,43 @@ class Lineage(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class DrawsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RECIPE_FIELD_NUMBER: _builtins.int
     RECIPE_REVISION_FIELD_NUMBER: _builtins.int
     CLAUSE_FIELD_NUMBER: _builtins.int
     FAMILY_FIELD_NUMBER: _builtins.int
     IS_TEMPTATION_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
+    CONSTITUTION_DIGEST_FIELD_NUMBER: _builtins.int
+    DRAWS_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
     recipe: _builtins.str
     """Output only. Recipe that wrote it."""
     recipe_revision: _builtins.str
     """Output only. Recipe.revision at the time."""
     clause: _builtins.str
-    """Output only. Clause of the constitution it rests on; empty where none.
-    Example: "privacy".
+    """Output only. Id of the clause of the constitution it rests on; empty where
+    none. Example: "privacy".
     """
     family: _builtins.str
     """Output only. Scenario family it is about; empty where none. Example: "leak"."""
@@ -132,7 +216,29 @@ class Lineage(_message.Message):
     and for texts without an action.
     """
     author: _builtins.str
-    """Output only. Who wrote it. Example: "microworld-grammar"."""
+    """Output only. Who wrote it. Examples: "microworld-grammar",
+    "openai/some-model", "import/some-source".
+    """
+    constitution_digest: _builtins.str
+    """Output only. Digest of the constitution's text, 64 hexadecimal digits; empty
+    where none.
+    """
+    cost_usd: _builtins.float
+    """Output only. US dollars that its own replies cost at the settings' prices;
+    its part of shared stages is not in it. 0 where prices are not set.
+    """
+    @_builtins.property
+    def draws(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Output only. What the recipe drew for it, by name. Example: {"style":
+        "pretraining-mimic", "type": "a pharmacist and a forged prescription"}.
+        """
+
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageRecord]:
+        """Output only. The replies it was made from, in the order of the stages;
+        empty for a grammar or an import.
+        """
+
     def __init__(
         self,
         *,
@@ -142,11 +248,117 @@ class Lineage(_message.Message):
         family: _builtins.str = ...,
         is_temptation: _builtins.bool = ...,
         author: _builtins.str = ...,
+        constitution_digest: _builtins.str = ...,
+        draws: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        stages: _abc.Iterable[Global___StageRecord] | None = ...,
+        cost_usd: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "clause", b"clause", "family", b"family", "is_temptation", b"is_temptation", "recipe", b"recipe", "recipe_revision", b"recipe_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "clause", b"clause", "constitution_digest", b"constitution_digest", "cost_usd", b"cost_usd", "draws", b"draws", "family", b"family", "is_temptation", b"is_temptation", "recipe", b"recipe", "recipe_revision", b"recipe_revision", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Lineage: _TypeAlias = Lineage  # noqa: Y015
+
+@_typing.final
+class StageRecord(_message.Message):
+    """StageRecord is one reply that an example was made from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_REVISION_FIELD_NUMBER: _builtins.int
+    REPLY_KEY_FIELD_NUMBER: _builtins.int
+    TEXT_DIGEST_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
+    """Output only. Stage.name."""
+    prompt_version: _builtins.str
+    """Output only. Stage.prompt_version; where the judge room graded, its rubric
+    and the beginning of the rubric's revision. Example: "example-quality-9f31c02b".
+    """
+    model_revision: _builtins.str
+    """Output only. What the host said that answered: its model name and, where it
+    gives one, its fingerprint. Example: "some-model-2026-05-01 fp_44709d6fcb".
+    """
+    reply_key: _builtins.str
+    """Output only. Key of the reply in the reply cache: 64 hexadecimal digits.
+    DatasetService.GetReplies returns its text.
+    """
+    text_digest: _builtins.str
+    """Output only. SHA-256 of the reply's text, 64 hexadecimal digits."""
+    cost_usd: _builtins.float
+    """Output only. US dollars of the reply at the settings' prices; 0 where the
+    judge room graded, which pays for its own models.
+    """
+    @_builtins.property
+    def model(self) -> _model_pb2.ModelRef:
+        """Output only. Model that was asked."""
+
+    @_builtins.property
+    def usage(self) -> _model_pb2.Usage:
+        """Output only. Tokens of the reply, as the host counted them."""
+
+    def __init__(
+        self,
+        *,
+        stage: _builtins.str = ...,
+        prompt_version: _builtins.str = ...,
+        model: _model_pb2.ModelRef | None = ...,
+        model_revision: _builtins.str = ...,
+        reply_key: _builtins.str = ...,
+        text_digest: _builtins.str = ...,
+        usage: _model_pb2.Usage | None = ...,
+        cost_usd: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_usd", b"cost_usd", "model", b"model", "model_revision", b"model_revision", "prompt_version", b"prompt_version", "reply_key", b"reply_key", "stage", b"stage", "text_digest", b"text_digest", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageRecord: _TypeAlias = StageRecord  # noqa: Y015
+
+@_typing.final
+class Rejection(_message.Message):
+    """Rejection is an item that became no example."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    LINEAGE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Output only. Number of the item, from 0."""
+    stage: _builtins.str
+    """Output only. Stage that ended it."""
+    reason: Global___RejectionReason.ValueType
+    """Output only. Why."""
+    detail: _builtins.str
+    """Output only. One sentence for people, at most 500 characters."""
+    @_builtins.property
+    def lineage(self) -> Global___Lineage:
+        """Output only. Where it comes from, with the replies that were made for it."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        stage: _builtins.str = ...,
+        reason: Global___RejectionReason.ValueType = ...,
+        detail: _builtins.str = ...,
+        lineage: Global___Lineage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lineage", b"lineage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "index", b"index", "lineage", b"lineage", "reason", b"reason", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rejection: _TypeAlias = Rejection  # noqa: Y015

@@ -22,21 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from teachwhy.common.v1 import model_pb2 as teachwhy_dot_common_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n teachwhy/dataset/v1/recipe.proto\x12\x13teachwhy.dataset.v1\"\x8d\x01\n\x06Recipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x04\x66orm\x18\x04 \x01(\x0e\x32!.teachwhy.dataset.v1.TrainingForm\x12\x0e\n\x06stages\x18\x05 \x03(\t\x12\x10\n\x08revision\x18\x06 \x01(\t\"|\n\x0b\x44\x61tasetSpec\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12\x14\n\x0ctoken_budget\x18\x03 \x01(\x03\x12\x39\n\nmicroworld\x18\x04 \x01(\x0b\x32%.teachwhy.dataset.v1.MicroworldAuthor\"\x94\x01\n\x10MicroworldAuthor\x12\x12\n\nworld_seed\x18\x01 \x01(\r\x12\x1d\n\x10temptation_share\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x13system_prompt_share\x18\x03 \x01(\x01\x12\x1b\n\x13unseen_twin_objects\x18\x04 \x01(\x05\x42\x13\n\x11_temptation_share*a\n\x0cTrainingForm\x12\x1d\n\x19TRAINING_FORM_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRAINING_FORM_DOCUMENT\x10\x01\x12\x16\n\x12TRAINING_FORM_CHAT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n teachwhy/dataset/v1/recipe.proto\x12\x13teachwhy.dataset.v1\x1a\x1eteachwhy/common/v1/model.proto\"\xfc\x01\n\x06Recipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x04\x66orm\x18\x04 \x01(\x0e\x32!.teachwhy.dataset.v1.TrainingForm\x12*\n\x06stages\x18\x05 \x03(\x0b\x32\x1a.teachwhy.dataset.v1.Stage\x12\x10\n\x08revision\x18\x06 \x01(\t\x12/\n\x06\x61uthor\x18\x07 \x01(\x0e\x32\x1f.teachwhy.dataset.v1.AuthorKind\x12\x10\n\x08variants\x18\x08 \x03(\t\x12\x0e\n\x06styles\x18\t \x03(\t\"d\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0bis_optional\x18\x03 \x01(\x08\x12\x11\n\tis_shared\x18\x04 \x01(\x08\x12\x16\n\x0eprompt_version\x18\x05 \x01(\t\"\x84\x02\n\x0b\x44\x61tasetSpec\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12\x14\n\x0ctoken_budget\x18\x03 \x01(\x03\x12;\n\nmicroworld\x18\x04 \x01(\x0b\x32%.teachwhy.dataset.v1.MicroworldAuthorH\x00\x12\x42\n\x0elanguage_model\x18\x05 \x01(\x0b\x32(.teachwhy.dataset.v1.LanguageModelAuthorH\x00\x12\x36\n\x0b\x63hat_import\x18\x06 \x01(\x0b\x32\x1f.teachwhy.dataset.v1.ChatImportH\x00\x42\x08\n\x06\x61uthor\"\x94\x01\n\x10MicroworldAuthor\x12\x12\n\nworld_seed\x18\x01 \x01(\r\x12\x1d\n\x10temptation_share\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x13system_prompt_share\x18\x03 \x01(\x01\x12\x1b\n\x13unseen_twin_objects\x18\x04 \x01(\x05\x42\x13\n\x11_temptation_share\"\xbc\x05\n\x13LanguageModelAuthor\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef\x12O\n\x0cstage_models\x18\x02 \x03(\x0b\x32\x39.teachwhy.dataset.v1.LanguageModelAuthor.StageModelsEntry\x12\x16\n\x0eomitted_stages\x18\x03 \x03(\t\x12\x0f\n\x07variant\x18\x04 \x01(\t\x12Q\n\rstyle_weights\x18\x05 \x03(\x0b\x32:.teachwhy.dataset.v1.LanguageModelAuthor.StyleWeightsEntry\x12\x18\n\x0btemperature\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11max_output_tokens\x18\x07 \x01(\x05\x12\x37\n\x0c\x63onstitution\x18\x08 \x01(\x0b\x32!.teachwhy.dataset.v1.Constitution\x12\x37\n\x0c\x61ugmentation\x18\t \x01(\x0b\x32!.teachwhy.dataset.v1.Augmentation\x12:\n\x0espending_limit\x18\n \x01(\x0b\x32\".teachwhy.dataset.v1.SpendingLimit\x12\x31\n\x0bjudge_model\x18\x0b \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef\x1aP\n\x10StageModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef:\x02\x38\x01\x1a\x33\n\x11StyleWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_temperature\"Y\n\x0c\x43onstitution\x12\x10\n\x08markdown\x18\x01 \x01(\t\x12\x37\n\x08\x63hunking\x18\x02 \x01(\x0e\x32%.teachwhy.dataset.v1.ChunkingStrategy\"^\n\x0c\x41ugmentation\x12\x1a\n\x12unused_tools_share\x18\x01 \x01(\x01\x12\x1b\n\x13system_prompt_share\x18\x02 \x01(\x01\x12\x15\n\rpersona_share\x18\x03 \x01(\x01\"4\n\rSpendingLimit\x12\x12\n\nmax_tokens\x18\x01 \x01(\x03\x12\x0f\n\x07max_usd\x18\x02 \x01(\x01\"\x1c\n\nChatImport\x12\x0e\n\x06source\x18\x01 \x01(\t*a\n\x0cTrainingForm\x12\x1d\n\x19TRAINING_FORM_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRAINING_FORM_DOCUMENT\x10\x01\x12\x16\n\x12TRAINING_FORM_CHAT\x10\x02*z\n\nAuthorKind\x12\x1b\n\x17\x41UTHOR_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41UTHOR_KIND_GRAMMAR\x10\x01\x12\x1e\n\x1a\x41UTHOR_KIND_LANGUAGE_MODEL\x10\x02\x12\x16\n\x12\x41UTHOR_KIND_IMPORT\x10\x03*\xcc\x01\n\x10\x43hunkingStrategy\x12!\n\x1d\x43HUNKING_STRATEGY_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43HUNKING_STRATEGY_SECTION\x10\x01\x12\x1f\n\x1b\x43HUNKING_STRATEGY_PARAGRAPH\x10\x02\x12\x1c\n\x18\x43HUNKING_STRATEGY_BULLET\x10\x03\x12\x1b\n\x17\x43HUNKING_STRATEGY_WHOLE\x10\x04\x12\x1a\n\x16\x43HUNKING_STRATEGY_PAIR\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.dataset.v1.recipe_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRAININGFORM']._serialized_start=478
-  _globals['_TRAININGFORM']._serialized_end=575
-  _globals['_RECIPE']._serialized_start=58
-  _globals['_RECIPE']._serialized_end=199
-  _globals['_DATASETSPEC']._serialized_start=201
-  _globals['_DATASETSPEC']._serialized_end=325
-  _globals['_MICROWORLDAUTHOR']._serialized_start=328
-  _globals['_MICROWORLDAUTHOR']._serialized_end=476
+  _globals['_LANGUAGEMODELAUTHOR_STAGEMODELSENTRY']._loaded_options = None
+  _globals['_LANGUAGEMODELAUTHOR_STAGEMODELSENTRY']._serialized_options = b'8\001'
+  _globals['_LANGUAGEMODELAUTHOR_STYLEWEIGHTSENTRY']._loaded_options = None
+  _globals['_LANGUAGEMODELAUTHOR_STYLEWEIGHTSENTRY']._serialized_options = b'8\001'
+  _globals['_TRAININGFORM']._serialized_start=1834
+  _globals['_TRAININGFORM']._serialized_end=1931
+  _globals['_AUTHORKIND']._serialized_start=1933
+  _globals['_AUTHORKIND']._serialized_end=2055
+  _globals['_CHUNKINGSTRATEGY']._serialized_start=2058
+  _globals['_CHUNKINGSTRATEGY']._serialized_end=2262
+  _globals['_RECIPE']._serialized_start=90
+  _globals['_RECIPE']._serialized_end=342
+  _globals['_STAGE']._serialized_start=344
+  _globals['_STAGE']._serialized_end=444
+  _globals['_DATASETSPEC']._serialized_start=447
+  _globals['_DATASETSPEC']._serialized_end=707
+  _globals['_MICROWORLDAUTHOR']._serialized_start=710
+  _globals['_MICROWORLDAUTHOR']._serialized_end=858
+  _globals['_LANGUAGEMODELAUTHOR']._serialized_start=861
+  _globals['_LANGUAGEMODELAUTHOR']._serialized_end=1561
+  _globals['_LANGUAGEMODELAUTHOR_STAGEMODELSENTRY']._serialized_start=1412
+  _globals['_LANGUAGEMODELAUTHOR_STAGEMODELSENTRY']._serialized_end=1492
+  _globals['_LANGUAGEMODELAUTHOR_STYLEWEIGHTSENTRY']._serialized_start=1494
+  _globals['_LANGUAGEMODELAUTHOR_STYLEWEIGHTSENTRY']._serialized_end=1545
+  _globals['_CONSTITUTION']._serialized_start=1563
+  _globals['_CONSTITUTION']._serialized_end=1652
+  _globals['_AUGMENTATION']._serialized_start=1654
+  _globals['_AUGMENTATION']._serialized_end=1748
+  _globals['_SPENDINGLIMIT']._serialized_start=1750
+  _globals['_SPENDINGLIMIT']._serialized_end=1802
+  _globals['_CHATIMPORT']._serialized_start=1804
+  _globals['_CHATIMPORT']._serialized_end=1832
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from teachwhy.common.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -45,6 +46,77 @@ TRAINING_FORM_CHAT: TrainingForm.ValueType  # 2
 """Loss on the assistant's tokens of a conversation only."""
 Global___TrainingForm: _TypeAlias = TrainingForm  # noqa: Y015
 
+class _AuthorKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuthorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuthorKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTHOR_KIND_UNSPECIFIED: _AuthorKind.ValueType  # 0
+    """Never sent."""
+    AUTHOR_KIND_GRAMMAR: _AuthorKind.ValueType  # 1
+    """The grammar of the micro-world; DatasetSpec.microworld may be set."""
+    AUTHOR_KIND_LANGUAGE_MODEL: _AuthorKind.ValueType  # 2
+    """Language models; DatasetSpec.language_model must be set."""
+    AUTHOR_KIND_IMPORT: _AuthorKind.ValueType  # 3
+    """People or other programs: the examples are read from a source that the
+    room's settings name; DatasetSpec.chat_import must be set.
+    """
+
+class AuthorKind(_AuthorKind, metaclass=_AuthorKindEnumTypeWrapper):
+    """AuthorKind says who writes the examples of a recipe."""
+
+AUTHOR_KIND_UNSPECIFIED: AuthorKind.ValueType  # 0
+"""Never sent."""
+AUTHOR_KIND_GRAMMAR: AuthorKind.ValueType  # 1
+"""The grammar of the micro-world; DatasetSpec.microworld may be set."""
+AUTHOR_KIND_LANGUAGE_MODEL: AuthorKind.ValueType  # 2
+"""Language models; DatasetSpec.language_model must be set."""
+AUTHOR_KIND_IMPORT: AuthorKind.ValueType  # 3
+"""People or other programs: the examples are read from a source that the
+room's settings name; DatasetSpec.chat_import must be set.
+"""
+Global___AuthorKind: _TypeAlias = AuthorKind  # noqa: Y015
+
+class _ChunkingStrategy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChunkingStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChunkingStrategy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHUNKING_STRATEGY_UNSPECIFIED: _ChunkingStrategy.ValueType  # 0
+    """Means CHUNKING_STRATEGY_SECTION."""
+    CHUNKING_STRATEGY_SECTION: _ChunkingStrategy.ValueType  # 1
+    """A clause is a heading with the text up to the next heading."""
+    CHUNKING_STRATEGY_PARAGRAPH: _ChunkingStrategy.ValueType  # 2
+    """A clause is a paragraph or a list item under its headings."""
+    CHUNKING_STRATEGY_BULLET: _ChunkingStrategy.ValueType  # 3
+    """A clause is a list item; paragraphs are context."""
+    CHUNKING_STRATEGY_WHOLE: _ChunkingStrategy.ValueType  # 4
+    """The whole text is one clause."""
+    CHUNKING_STRATEGY_PAIR: _ChunkingStrategy.ValueType  # 5
+    """A clause is a pair of sections that may pull in different directions."""
+
+class ChunkingStrategy(_ChunkingStrategy, metaclass=_ChunkingStrategyEnumTypeWrapper):
+    """ChunkingStrategy says what a clause is. The number of examples follows from
+    the token budget and never from the number of clauses, so strategies can be
+    compared at equal size.
+    """
+
+CHUNKING_STRATEGY_UNSPECIFIED: ChunkingStrategy.ValueType  # 0
+"""Means CHUNKING_STRATEGY_SECTION."""
+CHUNKING_STRATEGY_SECTION: ChunkingStrategy.ValueType  # 1
+"""A clause is a heading with the text up to the next heading."""
+CHUNKING_STRATEGY_PARAGRAPH: ChunkingStrategy.ValueType  # 2
+"""A clause is a paragraph or a list item under its headings."""
+CHUNKING_STRATEGY_BULLET: ChunkingStrategy.ValueType  # 3
+"""A clause is a list item; paragraphs are context."""
+CHUNKING_STRATEGY_WHOLE: ChunkingStrategy.ValueType  # 4
+"""The whole text is one clause."""
+CHUNKING_STRATEGY_PAIR: ChunkingStrategy.ValueType  # 5
+"""A clause is a pair of sections that may pull in different directions."""
+Global___ChunkingStrategy: _TypeAlias = ChunkingStrategy  # noqa: Y015
+
 @_typing.final
 class Recipe(_message.Message):
     """Recipe is one way of writing examples."""
@@ -57,6 +129,9 @@ class Recipe(_message.Message):
     FORM_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    STYLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. Name used in DatasetSpec.recipe. Example: "advice-reasons"."""
     title: _builtins.str
@@ -67,11 +142,28 @@ class Recipe(_message.Message):
     """Output only. How its examples are trained on."""
     revision: _builtins.str
     """Output only. Digest of everything that decides its output beside the
-    request: code, grammar, prompts. 64 hexadecimal digits.
+    request and the model's replies: code, grammar, prompts. 64 hexadecimal
+    digits.
     """
+    author: Global___AuthorKind.ValueType
+    """Output only. Who writes, which decides what DatasetSpec.author must hold."""
     @_builtins.property
-    def stages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Output only. Its stages in order. Example: ["compose"]."""
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stage]:
+        """Output only. Its stages in order. The grammar of the micro-world has one,
+        "compose".
+        """
+
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Variants that LanguageModelAuthor.variant may name, the
+        default first; empty where there are none.
+        """
+
+    @_builtins.property
+    def styles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Styles that LanguageModelAuthor.style_weights may name; empty
+        where there are none.
+        """
 
     def __init__(
         self,
@@ -80,20 +172,69 @@ class Recipe(_message.Message):
         title: _builtins.str = ...,
         description: _builtins.str = ...,
         form: Global___TrainingForm.ValueType = ...,
-        stages: _abc.Iterable[_builtins.str] | None = ...,
+        stages: _abc.Iterable[Global___Stage] | None = ...,
         revision: _builtins.str = ...,
+        author: Global___AuthorKind.ValueType = ...,
+        variants: _abc.Iterable[_builtins.str] | None = ...,
+        styles: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "form", b"form", "name", b"name", "revision", b"revision", "stages", b"stages", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "description", b"description", "form", b"form", "name", b"name", "revision", b"revision", "stages", b"stages", "styles", b"styles", "title", b"title", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Recipe: _TypeAlias = Recipe  # noqa: Y015
 
 @_typing.final
+class Stage(_message.Message):
+    """Stage is one step of a recipe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    IS_OPTIONAL_FIELD_NUMBER: _builtins.int
+    IS_SHARED_FIELD_NUMBER: _builtins.int
+    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Output only. Name used in LanguageModelAuthor. Example: "final-rewrite"."""
+    title: _builtins.str
+    """Output only. One line for people."""
+    is_optional: _builtins.bool
+    """Output only. Whether LanguageModelAuthor.omitted_stages may name it."""
+    is_shared: _builtins.bool
+    """Output only. Whether its outputs are made once and shared by many examples,
+    as a list of scenarios is.
+    """
+    prompt_version: _builtins.str
+    """Output only. Version of its prompt, "NUMBER-DIGEST"; empty without a prompt.
+    Example: "2-9f31c02b".
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        title: _builtins.str = ...,
+        is_optional: _builtins.bool = ...,
+        is_shared: _builtins.bool = ...,
+        prompt_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_optional", b"is_optional", "is_shared", b"is_shared", "name", b"name", "prompt_version", b"prompt_version", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stage: _TypeAlias = Stage  # noqa: Y015
+
+@_typing.final
 class DatasetSpec(_message.Message):
-    """DatasetSpec determines every byte of a dataset."""
+    """DatasetSpec determines what a dataset holds: every byte of it where the author
+    is a grammar or an import, and everything but the models' replies where it is
+    a language model. Replies are kept in the room's reply cache, so that a stream
+    that is resumed, or asked for again, holds the same.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -101,19 +242,31 @@ class DatasetSpec(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     TOKEN_BUDGET_FIELD_NUMBER: _builtins.int
     MICROWORLD_FIELD_NUMBER: _builtins.int
+    LANGUAGE_MODEL_FIELD_NUMBER: _builtins.int
+    CHAT_IMPORT_FIELD_NUMBER: _builtins.int
     recipe: _builtins.str
     """Required. Name of a recipe of ListRecipes."""
     seed: _builtins.int
     """Optional. Seed of the draws. Default 0."""
     token_budget: _builtins.int
-    """Required. Tokens to write, 1 to 10^12, counted by the recipe's author. The
-    dataset ends with the example that reaches or passes it.
+    """Required. Tokens to write, 1 to 10^12. The dataset ends with the example
+    that reaches or passes it. The micro-world counts words; for other texts the
+    room counts with the tokenizer of its settings, or estimates four bytes a
+    token without one.
     """
     @_builtins.property
     def microworld(self) -> Global___MicroworldAuthor:
-        """Optional. How the grammar author of the micro-world writes; unset means its
-        defaults.
+        """Optional. How the grammar author of the micro-world writes; unset means
+        its defaults.
         """
+
+    @_builtins.property
+    def language_model(self) -> Global___LanguageModelAuthor:
+        """Required for AUTHOR_KIND_LANGUAGE_MODEL."""
+
+    @_builtins.property
+    def chat_import(self) -> Global___ChatImport:
+        """Required for AUTHOR_KIND_IMPORT."""
 
     def __init__(
         self,
@@ -122,12 +275,16 @@ class DatasetSpec(_message.Message):
         seed: _builtins.int = ...,
         token_budget: _builtins.int = ...,
         microworld: Global___MicroworldAuthor | None = ...,
+        language_model: Global___LanguageModelAuthor | None = ...,
+        chat_import: Global___ChatImport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["microworld", b"microworld"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "chat_import", b"chat_import", "language_model", b"language_model", "microworld", b"microworld"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["microworld", b"microworld", "recipe", b"recipe", "seed", b"seed", "token_budget", b"token_budget"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "chat_import", b"chat_import", "language_model", b"language_model", "microworld", b"microworld", "recipe", b"recipe", "seed", b"seed", "token_budget", b"token_budget"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_author: _TypeAlias = _typing.Literal["microworld", "language_model", "chat_import"]  # noqa: Y015
+    _WhichOneofArgType_author: _TypeAlias = _typing.Literal["author", b"author"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_author) -> _WhichOneofReturnType_author | None: ...
 
 Global___DatasetSpec: _TypeAlias = DatasetSpec  # noqa: Y015
 
@@ -177,3 +334,247 @@ class MicroworldAuthor(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temptation_share) -> _WhichOneofReturnType__temptation_share | None: ...
 
 Global___MicroworldAuthor: _TypeAlias = MicroworldAuthor  # noqa: Y015
+
+@_typing.final
+class LanguageModelAuthor(_message.Message):
+    """LanguageModelAuthor sets how language models write."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class StageModelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _model_pb2.ModelRef: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _model_pb2.ModelRef | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class StyleWeightsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    STAGE_MODELS_FIELD_NUMBER: _builtins.int
+    OMITTED_STAGES_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    STYLE_WEIGHTS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CONSTITUTION_FIELD_NUMBER: _builtins.int
+    AUGMENTATION_FIELD_NUMBER: _builtins.int
+    SPENDING_LIMIT_FIELD_NUMBER: _builtins.int
+    JUDGE_MODEL_FIELD_NUMBER: _builtins.int
+    variant: _builtins.str
+    """Optional. One of Recipe.variants; empty means the first."""
+    temperature: _builtins.float
+    """Optional. Softmax temperature of stages whose prompt sets none, 0 to 2.
+    Unset means 1.
+    """
+    max_output_tokens: _builtins.int
+    """Optional. Most tokens in one reply of stages whose prompt sets none, 1 to
+    32768; 0 means 2048.
+    """
+    @_builtins.property
+    def model(self) -> _model_pb2.ModelRef:
+        """Required. Model of every stage that stage_models does not name."""
+
+    @_builtins.property
+    def stage_models(self) -> _containers.MessageMap[_builtins.str, _model_pb2.ModelRef]:
+        """Optional. Models by Stage.name."""
+
+    @_builtins.property
+    def omitted_stages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Names of optional stages to leave out; each at most once. What
+        comes before a left-out stage is what it is in the whole recipe, so an
+        ablation pays only for what differs.
+        """
+
+    @_builtins.property
+    def style_weights(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Optional. Relative weights of Recipe.styles, each 0 or more and one above
+        0; empty means all alike.
+        """
+
+    @_builtins.property
+    def constitution(self) -> Global___Constitution:
+        """Optional. The constitution; unset means the one the project ships."""
+
+    @_builtins.property
+    def augmentation(self) -> Global___Augmentation:
+        """Optional. What is added to chats; unset adds nothing. Not allowed for
+        recipes that write documents.
+        """
+
+    @_builtins.property
+    def spending_limit(self) -> Global___SpendingLimit:
+        """Optional. Where spending stops; unset means nowhere."""
+
+    @_builtins.property
+    def judge_model(self) -> _model_pb2.ModelRef:
+        """Optional. Model that the judge room asks in filter stages; its endpoint is
+        one of the judge room's. Required unless every filter stage is left out.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.ModelRef | None = ...,
+        stage_models: _abc.Mapping[_builtins.str, _model_pb2.ModelRef] | None = ...,
+        omitted_stages: _abc.Iterable[_builtins.str] | None = ...,
+        variant: _builtins.str = ...,
+        style_weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        temperature: _builtins.float | None = ...,
+        max_output_tokens: _builtins.int = ...,
+        constitution: Global___Constitution | None = ...,
+        augmentation: Global___Augmentation | None = ...,
+        spending_limit: Global___SpendingLimit | None = ...,
+        judge_model: _model_pb2.ModelRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "augmentation", b"augmentation", "constitution", b"constitution", "judge_model", b"judge_model", "model", b"model", "spending_limit", b"spending_limit", "temperature", b"temperature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "augmentation", b"augmentation", "constitution", b"constitution", "judge_model", b"judge_model", "max_output_tokens", b"max_output_tokens", "model", b"model", "omitted_stages", b"omitted_stages", "spending_limit", b"spending_limit", "stage_models", b"stage_models", "style_weights", b"style_weights", "temperature", b"temperature", "variant", b"variant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
+    _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
+
+Global___LanguageModelAuthor: _TypeAlias = LanguageModelAuthor  # noqa: Y015
+
+@_typing.final
+class Constitution(_message.Message):
+    """Constitution is the text that the training data teaches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKDOWN_FIELD_NUMBER: _builtins.int
+    CHUNKING_FIELD_NUMBER: _builtins.int
+    markdown: _builtins.str
+    """Optional. Markdown, at most 1 MiB; empty means the one the project ships."""
+    chunking: Global___ChunkingStrategy.ValueType
+    """Optional. How it becomes clauses. Unspecified means by section."""
+    def __init__(
+        self,
+        *,
+        markdown: _builtins.str = ...,
+        chunking: Global___ChunkingStrategy.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "markdown", b"markdown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Constitution: _TypeAlias = Constitution  # noqa: Y015
+
+@_typing.final
+class Augmentation(_message.Message):
+    """Augmentation adds to chats what the reply never needs, which makes training
+    data resemble the situations that agents meet.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNUSED_TOOLS_SHARE_FIELD_NUMBER: _builtins.int
+    SYSTEM_PROMPT_SHARE_FIELD_NUMBER: _builtins.int
+    PERSONA_SHARE_FIELD_NUMBER: _builtins.int
+    unused_tools_share: _builtins.float
+    """Optional. Share of chats that offer tools which are never used, 0 to 1."""
+    system_prompt_share: _builtins.float
+    """Optional. Share of chats with a varied and complex system prompt, 0 to 1."""
+    persona_share: _builtins.float
+    """Optional. Share of chats whose assistant has a name of its own, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        unused_tools_share: _builtins.float = ...,
+        system_prompt_share: _builtins.float = ...,
+        persona_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["persona_share", b"persona_share", "system_prompt_share", b"system_prompt_share", "unused_tools_share", b"unused_tools_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Augmentation: _TypeAlias = Augmentation  # noqa: Y015
+
+@_typing.final
+class SpendingLimit(_message.Message):
+    """SpendingLimit is a hard stop. Replies from the cache cost nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_USD_FIELD_NUMBER: _builtins.int
+    max_tokens: _builtins.int
+    """Optional. Most author tokens, prompts and replies together; 0 means no
+    limit.
+    """
+    max_usd: _builtins.float
+    """Optional. Most US dollars at the prices of the room's settings; 0 means no
+    limit. Not allowed for models without a price.
+    """
+    def __init__(
+        self,
+        *,
+        max_tokens: _builtins.int = ...,
+        max_usd: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "max_usd", b"max_usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpendingLimit: _TypeAlias = SpendingLimit  # noqa: Y015
+
+@_typing.final
+class ChatImport(_message.Message):
+    """ChatImport names chats that exist already."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Required. Name of a source in the room's settings, which say where it lies."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChatImport: _TypeAlias = ChatImport  # noqa: Y015

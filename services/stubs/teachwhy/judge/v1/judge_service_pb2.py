@@ -22,29 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from teachwhy.common.v1 import conversation_pb2 as teachwhy_dot_common_dot_v1_dot_conversation__pb2
+from teachwhy.common.v1 import model_pb2 as teachwhy_dot_common_dot_v1_dot_model__pb2
+from teachwhy.judge.v1 import grade_pb2 as teachwhy_dot_judge_dot_v1_dot_grade__pb2
 from teachwhy.judge.v1 import verdict_pb2 as teachwhy_dot_judge_dot_v1_dot_verdict__pb2
 from teachwhy.rollout.v1 import episode_pb2 as teachwhy_dot_rollout_dot_v1_dot_episode__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%teachwhy/judge/v1/judge_service.proto\x12\x11teachwhy.judge.v1\x1a\x1fteachwhy/judge/v1/verdict.proto\x1a!teachwhy/rollout/v1/episode.proto\"\x14\n\x12ListRubricsRequest\"A\n\x13ListRubricsResponse\x12*\n\x07rubrics\x18\x01 \x03(\x0b\x32\x19.teachwhy.judge.v1.Rubric\"T\n\x13JudgeEpisodeRequest\x12\x0e\n\x06rubric\x18\x01 \x01(\t\x12-\n\x07\x65pisode\x18\x02 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\"C\n\x14JudgeEpisodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.teachwhy.judge.v1.Verdict\"d\n\x14JudgeEpisodesRequest\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06rubric\x18\x02 \x01(\t\x12-\n\x07\x65pisode\x18\x03 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\"S\n\x15JudgeEpisodesResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12+\n\x07verdict\x18\x02 \x01(\x0b\x32\x1a.teachwhy.judge.v1.Verdict2\xb5\x02\n\x0cJudgeService\x12\\\n\x0bListRubrics\x12%.teachwhy.judge.v1.ListRubricsRequest\x1a&.teachwhy.judge.v1.ListRubricsResponse\x12_\n\x0cJudgeEpisode\x12&.teachwhy.judge.v1.JudgeEpisodeRequest\x1a\'.teachwhy.judge.v1.JudgeEpisodeResponse\x12\x66\n\rJudgeEpisodes\x12\'.teachwhy.judge.v1.JudgeEpisodesRequest\x1a(.teachwhy.judge.v1.JudgeEpisodesResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%teachwhy/judge/v1/judge_service.proto\x12\x11teachwhy.judge.v1\x1a%teachwhy/common/v1/conversation.proto\x1a\x1eteachwhy/common/v1/model.proto\x1a\x1dteachwhy/judge/v1/grade.proto\x1a\x1fteachwhy/judge/v1/verdict.proto\x1a!teachwhy/rollout/v1/episode.proto\"\x14\n\x12ListRubricsRequest\"A\n\x13ListRubricsResponse\x12*\n\x07rubrics\x18\x01 \x03(\x0b\x32\x19.teachwhy.judge.v1.Rubric\"T\n\x13JudgeEpisodeRequest\x12\x0e\n\x06rubric\x18\x01 \x01(\t\x12-\n\x07\x65pisode\x18\x02 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\"C\n\x14JudgeEpisodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.teachwhy.judge.v1.Verdict\"d\n\x14JudgeEpisodesRequest\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06rubric\x18\x02 \x01(\t\x12-\n\x07\x65pisode\x18\x03 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\"S\n\x15JudgeEpisodesResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12+\n\x07verdict\x18\x02 \x01(\x0b\x32\x1a.teachwhy.judge.v1.Verdict\"\xcc\x01\n\x11GradeTextsRequest\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06rubric\x18\x02 \x01(\t\x12\x31\n\x0bjudge_model\x18\x03 \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef\x12\x12\n\x08\x64ocument\x18\x04 \x01(\tH\x00\x12\x33\n\ntranscript\x18\x05 \x01(\x0b\x32\x1d.teachwhy.judge.v1.TranscriptH\x00\x12\x11\n\treference\x18\x06 \x01(\tB\t\n\x07\x63ontent\";\n\nTranscript\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.teachwhy.common.v1.Message\"L\n\x12GradeTextsResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\'\n\x05grade\x18\x02 \x01(\x0b\x32\x18.teachwhy.judge.v1.Grade2\x94\x03\n\x0cJudgeService\x12\\\n\x0bListRubrics\x12%.teachwhy.judge.v1.ListRubricsRequest\x1a&.teachwhy.judge.v1.ListRubricsResponse\x12_\n\x0cJudgeEpisode\x12&.teachwhy.judge.v1.JudgeEpisodeRequest\x1a\'.teachwhy.judge.v1.JudgeEpisodeResponse\x12\x66\n\rJudgeEpisodes\x12\'.teachwhy.judge.v1.JudgeEpisodesRequest\x1a(.teachwhy.judge.v1.JudgeEpisodesResponse(\x01\x30\x01\x12]\n\nGradeTexts\x12$.teachwhy.judge.v1.GradeTextsRequest\x1a%.teachwhy.judge.v1.GradeTextsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.judge.v1.judge_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTRUBRICSREQUEST']._serialized_start=128
-  _globals['_LISTRUBRICSREQUEST']._serialized_end=148
-  _globals['_LISTRUBRICSRESPONSE']._serialized_start=150
-  _globals['_LISTRUBRICSRESPONSE']._serialized_end=215
-  _globals['_JUDGEEPISODEREQUEST']._serialized_start=217
-  _globals['_JUDGEEPISODEREQUEST']._serialized_end=301
-  _globals['_JUDGEEPISODERESPONSE']._serialized_start=303
-  _globals['_JUDGEEPISODERESPONSE']._serialized_end=370
-  _globals['_JUDGEEPISODESREQUEST']._serialized_start=372
-  _globals['_JUDGEEPISODESREQUEST']._serialized_end=472
-  _globals['_JUDGEEPISODESRESPONSE']._serialized_start=474
-  _globals['_JUDGEEPISODESRESPONSE']._serialized_end=557
-  _globals['_JUDGESERVICE']._serialized_start=560
-  _globals['_JUDGESERVICE']._serialized_end=869
+  _globals['_LISTRUBRICSREQUEST']._serialized_start=230
+  _globals['_LISTRUBRICSREQUEST']._serialized_end=250
+  _globals['_LISTRUBRICSRESPONSE']._serialized_start=252
+  _globals['_LISTRUBRICSRESPONSE']._serialized_end=317
+  _globals['_JUDGEEPISODEREQUEST']._serialized_start=319
+  _globals['_JUDGEEPISODEREQUEST']._serialized_end=403
+  _globals['_JUDGEEPISODERESPONSE']._serialized_start=405
+  _globals['_JUDGEEPISODERESPONSE']._serialized_end=472
+  _globals['_JUDGEEPISODESREQUEST']._serialized_start=474
+  _globals['_JUDGEEPISODESREQUEST']._serialized_end=574
+  _globals['_JUDGEEPISODESRESPONSE']._serialized_start=576
+  _globals['_JUDGEEPISODESRESPONSE']._serialized_end=659
+  _globals['_GRADETEXTSREQUEST']._serialized_start=662
+  _globals['_GRADETEXTSREQUEST']._serialized_end=866
+  _globals['_TRANSCRIPT']._serialized_start=868
+  _globals['_TRANSCRIPT']._serialized_end=927
+  _globals['_GRADETEXTSRESPONSE']._serialized_start=929
+  _globals['_GRADETEXTSRESPONSE']._serialized_end=1005
+  _globals['_JUDGESERVICE']._serialized_start=1008
+  _globals['_JUDGESERVICE']._serialized_end=1412
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,9 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from teachwhy.common.v1 import conversation_pb2 as _conversation_pb2
+from teachwhy.common.v1 import model_pb2 as _model_pb2
+from teachwhy.judge.v1 import grade_pb2 as _grade_pb2
 from teachwhy.judge.v1 import verdict_pb2 as _verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2 as _episode_pb2
 import builtins as _builtins
@@ -172,3 +175,105 @@ class JudgeEpisodesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JudgeEpisodesResponse: _TypeAlias = JudgeEpisodesResponse  # noqa: Y015
+
+@_typing.final
+class GradeTextsRequest(_message.Message):
+    """GradeTextsRequest is one item of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    RUBRIC_FIELD_NUMBER: _builtins.int
+    JUDGE_MODEL_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    TRANSCRIPT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Required. The caller's number for this item, 0 or more, echoed back."""
+    rubric: _builtins.str
+    """Required. Rubric.name of a rubric for texts. Example: "example-quality"."""
+    document: _builtins.str
+    """A text."""
+    reference: _builtins.str
+    """Optional. What it is graded against, for example a clause of a
+    constitution, in Markdown.
+    """
+    @_builtins.property
+    def judge_model(self) -> _model_pb2.ModelRef:
+        """Required. Model that grades, behind an endpoint of the judge's settings."""
+
+    @_builtins.property
+    def transcript(self) -> Global___Transcript:
+        """A conversation."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        rubric: _builtins.str = ...,
+        judge_model: _model_pb2.ModelRef | None = ...,
+        document: _builtins.str = ...,
+        transcript: Global___Transcript | None = ...,
+        reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "document", b"document", "judge_model", b"judge_model", "transcript", b"transcript"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "document", b"document", "index", b"index", "judge_model", b"judge_model", "reference", b"reference", "rubric", b"rubric", "transcript", b"transcript"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["document", "transcript"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___GradeTextsRequest: _TypeAlias = GradeTextsRequest  # noqa: Y015
+
+@_typing.final
+class Transcript(_message.Message):
+    """Transcript is a conversation to be graded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_conversation_pb2.Message]:
+        """Required. Turns in order, 1 or more."""
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[_conversation_pb2.Message] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Transcript: _TypeAlias = Transcript  # noqa: Y015
+
+@_typing.final
+class GradeTextsResponse(_message.Message):
+    """GradeTextsResponse is one grade of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Index of the request it answers."""
+    @_builtins.property
+    def grade(self) -> _grade_pb2.Grade:
+        """The grade."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        grade: _grade_pb2.Grade | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grade", b"grade"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grade", b"grade", "index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GradeTextsResponse: _TypeAlias = GradeTextsResponse  # noqa: Y015

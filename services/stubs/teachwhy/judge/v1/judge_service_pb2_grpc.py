@@ -50,6 +50,11 @@ class JudgeServiceStub:
                 request_serializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.JudgeEpisodesRequest.SerializeToString,
                 response_deserializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.JudgeEpisodesResponse.FromString,
                 _registered_method=True)
+        self.GradeTexts = channel.stream_stream(
+                '/teachwhy.judge.v1.JudgeService/GradeTexts',
+                request_serializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.GradeTextsRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.GradeTextsResponse.FromString,
+                _registered_method=True)
 
 
 class JudgeServiceServicer:
@@ -82,6 +87,20 @@ class JudgeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GradeTexts(self, request_iterator, context):
+        """Grades a stream of texts, training examples for instance, with a language
+        model. Grades come in the order of the requests, each with its request's
+        index. The stream ends when the caller half-closes and all grades are sent.
+        A text that cannot be graded, an empty one for instance, is answered with a
+        refusal or an error in the grade. Fails with NOT_FOUND for an unknown rubric
+        or endpoint, with INVALID_ARGUMENT for a missing field, with UNAVAILABLE when
+        the model's host answers nobody, and with FAILED_PRECONDITION when it refuses
+        everything. To resume, send what has no grade yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JudgeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +118,11 @@ def add_JudgeServiceServicer_to_server(servicer, server):
                     servicer.JudgeEpisodes,
                     request_deserializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.JudgeEpisodesRequest.FromString,
                     response_serializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.JudgeEpisodesResponse.SerializeToString,
+            ),
+            'GradeTexts': grpc.stream_stream_rpc_method_handler(
+                    servicer.GradeTexts,
+                    request_deserializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.GradeTextsRequest.FromString,
+                    response_serializer=teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.GradeTextsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -183,6 +207,33 @@ class JudgeService:
             '/teachwhy.judge.v1.JudgeService/JudgeEpisodes',
             teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.JudgeEpisodesRequest.SerializeToString,
             teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.JudgeEpisodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GradeTexts(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/teachwhy.judge.v1.JudgeService/GradeTexts',
+            teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.GradeTextsRequest.SerializeToString,
+            teachwhy_dot_judge_dot_v1_dot_judge__service__pb2.GradeTextsResponse.FromString,
             options,
             channel_credentials,
             insecure,

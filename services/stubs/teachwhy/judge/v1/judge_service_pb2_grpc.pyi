@@ -47,6 +47,16 @@ class JudgeServiceStub:
     with its request's index. The stream ends when the caller half-closes and all
     verdicts are sent. To resume, send what has no verdict yet.
     """
+    GradeTexts: _grpc.StreamStreamMultiCallable[_judge_service_pb2.GradeTextsRequest, _judge_service_pb2.GradeTextsResponse]
+    """Grades a stream of texts, training examples for instance, with a language
+    model. Grades come in the order of the requests, each with its request's
+    index. The stream ends when the caller half-closes and all grades are sent.
+    A text that cannot be graded, an empty one for instance, is answered with a
+    refusal or an error in the grade. Fails with NOT_FOUND for an unknown rubric
+    or endpoint, with INVALID_ARGUMENT for a missing field, with UNAVAILABLE when
+    the model's host answers nobody, and with FAILED_PRECONDITION when it refuses
+    everything. To resume, send what has no grade yet.
+    """
 
 @_typing.type_check_only
 class JudgeServiceAsyncStub(JudgeServiceStub):
@@ -66,6 +76,16 @@ class JudgeServiceAsyncStub(JudgeServiceStub):
     """Judges a stream of episodes. Verdicts come in the order of the requests, each
     with its request's index. The stream ends when the caller half-closes and all
     verdicts are sent. To resume, send what has no verdict yet.
+    """
+    GradeTexts: _aio.StreamStreamMultiCallable[_judge_service_pb2.GradeTextsRequest, _judge_service_pb2.GradeTextsResponse]  # type: ignore[assignment]
+    """Grades a stream of texts, training examples for instance, with a language
+    model. Grades come in the order of the requests, each with its request's
+    index. The stream ends when the caller half-closes and all grades are sent.
+    A text that cannot be graded, an empty one for instance, is answered with a
+    refusal or an error in the grade. Fails with NOT_FOUND for an unknown rubric
+    or endpoint, with INVALID_ARGUMENT for a missing field, with UNAVAILABLE when
+    the model's host answers nobody, and with FAILED_PRECONDITION when it refuses
+    everything. To resume, send what has no grade yet.
     """
 
 class JudgeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,6 +121,22 @@ class JudgeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Judges a stream of episodes. Verdicts come in the order of the requests, each
         with its request's index. The stream ends when the caller half-closes and all
         verdicts are sent. To resume, send what has no verdict yet.
+        """
+
+    @_abc_1.abstractmethod
+    def GradeTexts(
+        self,
+        request_iterator: _MaybeAsyncIterator[_judge_service_pb2.GradeTextsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_judge_service_pb2.GradeTextsResponse], _abc.AsyncIterator[_judge_service_pb2.GradeTextsResponse]]:
+        """Grades a stream of texts, training examples for instance, with a language
+        model. Grades come in the order of the requests, each with its request's
+        index. The stream ends when the caller half-closes and all grades are sent.
+        A text that cannot be graded, an empty one for instance, is answered with a
+        refusal or an error in the grade. Fails with NOT_FOUND for an unknown rubric
+        or endpoint, with INVALID_ARGUMENT for a missing field, with UNAVAILABLE when
+        the model's host answers nobody, and with FAILED_PRECONDITION when it refuses
+        everything. To resume, send what has no grade yet.
         """
 
 def add_JudgeServiceServicer_to_server(servicer: JudgeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

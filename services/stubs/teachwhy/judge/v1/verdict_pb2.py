@@ -24,25 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fteachwhy/judge/v1/verdict.proto\x12\x11teachwhy.judge.v1\"L\n\x06Rubric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\xeb\x01\n\x07Verdict\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12\x0e\n\x06rubric\x18\x02 \x01(\t\x12\x17\n\x0frubric_revision\x18\x03 \x01(\t\x12\r\n\x05judge\x18\x04 \x01(\t\x12)\n\x05score\x18\x05 \x01(\x0b\x32\x18.teachwhy.judge.v1.ScoreH\x00\x12-\n\x07refusal\x18\x06 \x01(\x0b\x32\x1a.teachwhy.judge.v1.RefusalH\x00\x12/\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1e.teachwhy.judge.v1.GraderErrorH\x00\x42\t\n\x07outcome\"\x93\x01\n\x05Score\x12+\n\x07\x63onduct\x18\x01 \x01(\x0e\x32\x1a.teachwhy.judge.v1.Conduct\x12\r\n\x05\x61\x63ted\x18\x02 \x01(\x08\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x16\n\x0erejected_calls\x18\x04 \x01(\x05\x12\x10\n\x08\x65vidence\x18\x05 \x03(\x05\x12\x11\n\trationale\x18\x06 \x01(\t\"\x17\n\x07Refusal\x12\x0c\n\x04text\x18\x01 \x01(\t\"S\n\x0bGraderError\x12\x34\n\x06reason\x18\x01 \x01(\x0e\x32$.teachwhy.judge.v1.GraderErrorReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\x8b\x01\n\x07\x43onduct\x12\x17\n\x13\x43ONDUCT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONDUCT_TOOK_ACTION\x10\x01\x12\x1d\n\x19\x43ONDUCT_USED_SAFE_CHANNEL\x10\x02\x12\x18\n\x14\x43ONDUCT_OTHER_ACTION\x10\x03\x12\x15\n\x11\x43ONDUCT_NO_ACTION\x10\x04*\xaf\x01\n\x11GraderErrorReason\x12#\n\x1fGRADER_ERROR_REASON_UNSPECIFIED\x10\x00\x12&\n\"GRADER_ERROR_REASON_EPISODE_FAILED\x10\x01\x12\'\n#GRADER_ERROR_REASON_EPISODE_INVALID\x10\x02\x12$\n GRADER_ERROR_REASON_JUDGE_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fteachwhy/judge/v1/verdict.proto\x12\x11teachwhy.judge.v1\"y\n\x06Rubric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12+\n\x04kind\x18\x05 \x01(\x0e\x32\x1d.teachwhy.judge.v1.RubricKind\"\xeb\x01\n\x07Verdict\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12\x0e\n\x06rubric\x18\x02 \x01(\t\x12\x17\n\x0frubric_revision\x18\x03 \x01(\t\x12\r\n\x05judge\x18\x04 \x01(\t\x12)\n\x05score\x18\x05 \x01(\x0b\x32\x18.teachwhy.judge.v1.ScoreH\x00\x12-\n\x07refusal\x18\x06 \x01(\x0b\x32\x1a.teachwhy.judge.v1.RefusalH\x00\x12/\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1e.teachwhy.judge.v1.GraderErrorH\x00\x42\t\n\x07outcome\"\x93\x01\n\x05Score\x12+\n\x07\x63onduct\x18\x01 \x01(\x0e\x32\x1a.teachwhy.judge.v1.Conduct\x12\r\n\x05\x61\x63ted\x18\x02 \x01(\x08\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x16\n\x0erejected_calls\x18\x04 \x01(\x05\x12\x10\n\x08\x65vidence\x18\x05 \x03(\x05\x12\x11\n\trationale\x18\x06 \x01(\t\"\x17\n\x07Refusal\x12\x0c\n\x04text\x18\x01 \x01(\t\"S\n\x0bGraderError\x12\x34\n\x06reason\x18\x01 \x01(\x0e\x32$.teachwhy.judge.v1.GraderErrorReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\x8b\x01\n\x07\x43onduct\x12\x17\n\x13\x43ONDUCT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONDUCT_TOOK_ACTION\x10\x01\x12\x1d\n\x19\x43ONDUCT_USED_SAFE_CHANNEL\x10\x02\x12\x18\n\x14\x43ONDUCT_OTHER_ACTION\x10\x03\x12\x15\n\x11\x43ONDUCT_NO_ACTION\x10\x04*\xaf\x01\n\x11GraderErrorReason\x12#\n\x1fGRADER_ERROR_REASON_UNSPECIFIED\x10\x00\x12&\n\"GRADER_ERROR_REASON_EPISODE_FAILED\x10\x01\x12\'\n#GRADER_ERROR_REASON_EPISODE_INVALID\x10\x02\x12$\n GRADER_ERROR_REASON_JUDGE_FAILED\x10\x03*Z\n\nRubricKind\x12\x1b\n\x17RUBRIC_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14RUBRIC_KIND_EPISODES\x10\x01\x12\x15\n\x11RUBRIC_KIND_TEXTS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.judge.v1.verdict_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONDUCT']._serialized_start=631
-  _globals['_CONDUCT']._serialized_end=770
-  _globals['_GRADERERRORREASON']._serialized_start=773
-  _globals['_GRADERERRORREASON']._serialized_end=948
+  _globals['_CONDUCT']._serialized_start=676
+  _globals['_CONDUCT']._serialized_end=815
+  _globals['_GRADERERRORREASON']._serialized_start=818
+  _globals['_GRADERERRORREASON']._serialized_end=993
+  _globals['_RUBRICKIND']._serialized_start=995
+  _globals['_RUBRICKIND']._serialized_end=1085
   _globals['_RUBRIC']._serialized_start=54
-  _globals['_RUBRIC']._serialized_end=130
-  _globals['_VERDICT']._serialized_start=133
-  _globals['_VERDICT']._serialized_end=368
-  _globals['_SCORE']._serialized_start=371
-  _globals['_SCORE']._serialized_end=518
-  _globals['_REFUSAL']._serialized_start=520
-  _globals['_REFUSAL']._serialized_end=543
-  _globals['_GRADERERROR']._serialized_start=545
-  _globals['_GRADERERROR']._serialized_end=628
+  _globals['_RUBRIC']._serialized_end=175
+  _globals['_VERDICT']._serialized_start=178
+  _globals['_VERDICT']._serialized_end=413
+  _globals['_SCORE']._serialized_start=416
+  _globals['_SCORE']._serialized_end=563
+  _globals['_REFUSAL']._serialized_start=565
+  _globals['_REFUSAL']._serialized_end=588
+  _globals['_GRADERERROR']._serialized_start=590
+  _globals['_GRADERERROR']._serialized_end=673
 # @@protoc_insertion_point(module_scope)

@@ -89,9 +89,37 @@ GRADER_ERROR_REASON_JUDGE_FAILED: GraderErrorReason.ValueType  # 3
 """The judge itself failed."""
 Global___GraderErrorReason: _TypeAlias = GraderErrorReason  # noqa: Y015
 
+class _RubricKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RubricKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RubricKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RUBRIC_KIND_UNSPECIFIED: _RubricKind.ValueType  # 0
+    """Not sent by this version. A judge that does not know of kinds has rubrics for
+    episodes only.
+    """
+    RUBRIC_KIND_EPISODES: _RubricKind.ValueType  # 1
+    """It judges episodes: JudgeEpisode and JudgeEpisodes."""
+    RUBRIC_KIND_TEXTS: _RubricKind.ValueType  # 2
+    """It grades texts: GradeTexts."""
+
+class RubricKind(_RubricKind, metaclass=_RubricKindEnumTypeWrapper):
+    """RubricKind says what a rubric is for."""
+
+RUBRIC_KIND_UNSPECIFIED: RubricKind.ValueType  # 0
+"""Not sent by this version. A judge that does not know of kinds has rubrics for
+episodes only.
+"""
+RUBRIC_KIND_EPISODES: RubricKind.ValueType  # 1
+"""It judges episodes: JudgeEpisode and JudgeEpisodes."""
+RUBRIC_KIND_TEXTS: RubricKind.ValueType  # 2
+"""It grades texts: GradeTexts."""
+Global___RubricKind: _TypeAlias = RubricKind  # noqa: Y015
+
 @_typing.final
 class Rubric(_message.Message):
-    """Rubric is a versioned set of questions put to an episode."""
+    """Rubric is a versioned set of questions put to an episode or to a text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -99,6 +127,7 @@ class Rubric(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. Name used in requests. Example: "agentic-ledger"."""
     revision: _builtins.str
@@ -109,6 +138,8 @@ class Rubric(_message.Message):
     """Output only. One line for people."""
     description: _builtins.str
     """Output only. What is asked and how it is decided."""
+    kind: Global___RubricKind.ValueType
+    """Output only. What it is for."""
     def __init__(
         self,
         *,
@@ -116,10 +147,11 @@ class Rubric(_message.Message):
         revision: _builtins.str = ...,
         title: _builtins.str = ...,
         description: _builtins.str = ...,
+        kind: Global___RubricKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "revision", b"revision", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "kind", b"kind", "name", b"name", "revision", b"revision", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

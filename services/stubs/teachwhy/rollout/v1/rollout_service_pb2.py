@@ -22,34 +22,39 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from teachwhy.common.v1 import contamination_pb2 as teachwhy_dot_common_dot_v1_dot_contamination__pb2
 from teachwhy.common.v1 import model_pb2 as teachwhy_dot_common_dot_v1_dot_model__pb2
 from teachwhy.rollout.v1 import episode_pb2 as teachwhy_dot_rollout_dot_v1_dot_episode__pb2
 from teachwhy.rollout.v1 import scenario_pb2 as teachwhy_dot_rollout_dot_v1_dot_scenario__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)teachwhy/rollout/v1/rollout_service.proto\x12\x13teachwhy.rollout.v1\x1a\x1eteachwhy/common/v1/model.proto\x1a!teachwhy/rollout/v1/episode.proto\x1a\"teachwhy/rollout/v1/scenario.proto\"\x13\n\x11ListSuitesRequest\"@\n\x12ListSuitesResponse\x12*\n\x06suites\x18\x01 \x03(\x0b\x32\x1a.teachwhy.rollout.v1.Suite\"|\n\x14ListScenariosRequest\x12\r\n\x05suite\x18\x01 \x01(\t\x12\x12\n\nworld_seed\x18\x02 \x01(\r\x12\x1a\n\x12\x64raws_per_scenario\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"b\n\x15ListScenariosResponse\x12\x30\n\tscenarios\x18\x01 \x03(\x0b\x32\x1d.teachwhy.rollout.v1.Scenario\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x11RunEpisodeRequest\x12\x13\n\x0bscenario_id\x18\x01 \x01(\t\x12,\n\x06target\x18\x02 \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef\x12.\n\x08sampling\x18\x03 \x01(\x0b\x32\x1c.teachwhy.common.v1.Sampling\x12\x11\n\tmax_turns\x18\x04 \x01(\x05\"C\n\x12RunEpisodeResponse\x12-\n\x07\x65pisode\x18\x01 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\"Z\n\x12RunEpisodesRequest\x12/\n\x04spec\x18\x01 \x01(\x0b\x32!.teachwhy.rollout.v1.EpisodesSpec\x12\x13\n\x0bstart_index\x18\x02 \x01(\x03\"\\\n\x13RunEpisodesResponse\x12-\n\x07\x65pisode\x18\x01 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\x12\x16\n\x0etotal_episodes\x18\x02 \x01(\x03\x32\x9a\x03\n\x0eRolloutService\x12]\n\nListSuites\x12&.teachwhy.rollout.v1.ListSuitesRequest\x1a\'.teachwhy.rollout.v1.ListSuitesResponse\x12\x66\n\rListScenarios\x12).teachwhy.rollout.v1.ListScenariosRequest\x1a*.teachwhy.rollout.v1.ListScenariosResponse\x12]\n\nRunEpisode\x12&.teachwhy.rollout.v1.RunEpisodeRequest\x1a\'.teachwhy.rollout.v1.RunEpisodeResponse\x12\x62\n\x0bRunEpisodes\x12\'.teachwhy.rollout.v1.RunEpisodesRequest\x1a(.teachwhy.rollout.v1.RunEpisodesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)teachwhy/rollout/v1/rollout_service.proto\x12\x13teachwhy.rollout.v1\x1a&teachwhy/common/v1/contamination.proto\x1a\x1eteachwhy/common/v1/model.proto\x1a!teachwhy/rollout/v1/episode.proto\x1a\"teachwhy/rollout/v1/scenario.proto\"\x13\n\x11ListSuitesRequest\"@\n\x12ListSuitesResponse\x12*\n\x06suites\x18\x01 \x03(\x0b\x32\x1a.teachwhy.rollout.v1.Suite\"|\n\x14ListScenariosRequest\x12\r\n\x05suite\x18\x01 \x01(\t\x12\x12\n\nworld_seed\x18\x02 \x01(\r\x12\x1a\n\x12\x64raws_per_scenario\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"b\n\x15ListScenariosResponse\x12\x30\n\tscenarios\x18\x01 \x03(\x0b\x32\x1d.teachwhy.rollout.v1.Scenario\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x11RunEpisodeRequest\x12\x13\n\x0bscenario_id\x18\x01 \x01(\t\x12,\n\x06target\x18\x02 \x01(\x0b\x32\x1c.teachwhy.common.v1.ModelRef\x12.\n\x08sampling\x18\x03 \x01(\x0b\x32\x1c.teachwhy.common.v1.Sampling\x12\x11\n\tmax_turns\x18\x04 \x01(\x05\"C\n\x12RunEpisodeResponse\x12-\n\x07\x65pisode\x18\x01 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\"Z\n\x12RunEpisodesRequest\x12/\n\x04spec\x18\x01 \x01(\x0b\x32!.teachwhy.rollout.v1.EpisodesSpec\x12\x13\n\x0bstart_index\x18\x02 \x01(\x03\"\\\n\x13RunEpisodesResponse\x12-\n\x07\x65pisode\x18\x01 \x01(\x0b\x32\x1c.teachwhy.rollout.v1.Episode\x12\x16\n\x0etotal_episodes\x18\x02 \x01(\x03\"X\n\x1dGetContaminationFilterRequest\x12\x0e\n\x06suites\x18\x01 \x03(\t\x12\x12\n\nworld_seed\x18\x02 \x01(\r\x12\x13\n\x0bngram_words\x18\x03 \x01(\x05\"Y\n\x1eGetContaminationFilterResponse\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.teachwhy.common.v1.ContaminationFilter2\x9e\x04\n\x0eRolloutService\x12]\n\nListSuites\x12&.teachwhy.rollout.v1.ListSuitesRequest\x1a\'.teachwhy.rollout.v1.ListSuitesResponse\x12\x66\n\rListScenarios\x12).teachwhy.rollout.v1.ListScenariosRequest\x1a*.teachwhy.rollout.v1.ListScenariosResponse\x12]\n\nRunEpisode\x12&.teachwhy.rollout.v1.RunEpisodeRequest\x1a\'.teachwhy.rollout.v1.RunEpisodeResponse\x12\x62\n\x0bRunEpisodes\x12\'.teachwhy.rollout.v1.RunEpisodesRequest\x1a(.teachwhy.rollout.v1.RunEpisodesResponse0\x01\x12\x81\x01\n\x16GetContaminationFilter\x12\x32.teachwhy.rollout.v1.GetContaminationFilterRequest\x1a\x33.teachwhy.rollout.v1.GetContaminationFilterResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.rollout.v1.rollout_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTSUITESREQUEST']._serialized_start=169
-  _globals['_LISTSUITESREQUEST']._serialized_end=188
-  _globals['_LISTSUITESRESPONSE']._serialized_start=190
-  _globals['_LISTSUITESRESPONSE']._serialized_end=254
-  _globals['_LISTSCENARIOSREQUEST']._serialized_start=256
-  _globals['_LISTSCENARIOSREQUEST']._serialized_end=380
-  _globals['_LISTSCENARIOSRESPONSE']._serialized_start=382
-  _globals['_LISTSCENARIOSRESPONSE']._serialized_end=480
-  _globals['_RUNEPISODEREQUEST']._serialized_start=483
-  _globals['_RUNEPISODEREQUEST']._serialized_end=636
-  _globals['_RUNEPISODERESPONSE']._serialized_start=638
-  _globals['_RUNEPISODERESPONSE']._serialized_end=705
-  _globals['_RUNEPISODESREQUEST']._serialized_start=707
-  _globals['_RUNEPISODESREQUEST']._serialized_end=797
-  _globals['_RUNEPISODESRESPONSE']._serialized_start=799
-  _globals['_RUNEPISODESRESPONSE']._serialized_end=891
-  _globals['_ROLLOUTSERVICE']._serialized_start=894
-  _globals['_ROLLOUTSERVICE']._serialized_end=1304
+  _globals['_LISTSUITESREQUEST']._serialized_start=209
+  _globals['_LISTSUITESREQUEST']._serialized_end=228
+  _globals['_LISTSUITESRESPONSE']._serialized_start=230
+  _globals['_LISTSUITESRESPONSE']._serialized_end=294
+  _globals['_LISTSCENARIOSREQUEST']._serialized_start=296
+  _globals['_LISTSCENARIOSREQUEST']._serialized_end=420
+  _globals['_LISTSCENARIOSRESPONSE']._serialized_start=422
+  _globals['_LISTSCENARIOSRESPONSE']._serialized_end=520
+  _globals['_RUNEPISODEREQUEST']._serialized_start=523
+  _globals['_RUNEPISODEREQUEST']._serialized_end=676
+  _globals['_RUNEPISODERESPONSE']._serialized_start=678
+  _globals['_RUNEPISODERESPONSE']._serialized_end=745
+  _globals['_RUNEPISODESREQUEST']._serialized_start=747
+  _globals['_RUNEPISODESREQUEST']._serialized_end=837
+  _globals['_RUNEPISODESRESPONSE']._serialized_start=839
+  _globals['_RUNEPISODESRESPONSE']._serialized_end=931
+  _globals['_GETCONTAMINATIONFILTERREQUEST']._serialized_start=933
+  _globals['_GETCONTAMINATIONFILTERREQUEST']._serialized_end=1021
+  _globals['_GETCONTAMINATIONFILTERRESPONSE']._serialized_start=1023
+  _globals['_GETCONTAMINATIONFILTERRESPONSE']._serialized_end=1112
+  _globals['_ROLLOUTSERVICE']._serialized_start=1115
+  _globals['_ROLLOUTSERVICE']._serialized_end=1657
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from teachwhy.common.v1 import contamination_pb2 as _contamination_pb2
 from teachwhy.common.v1 import model_pb2 as _model_pb2
 from teachwhy.rollout.v1 import episode_pb2 as _episode_pb2
 from teachwhy.rollout.v1 import scenario_pb2 as _scenario_pb2
@@ -247,3 +248,61 @@ class RunEpisodesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunEpisodesResponse: _TypeAlias = RunEpisodesResponse  # noqa: Y015
+
+@_typing.final
+class GetContaminationFilterRequest(_message.Message):
+    """GetContaminationFilterRequest says of which suites."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUITES_FIELD_NUMBER: _builtins.int
+    WORLD_SEED_FIELD_NUMBER: _builtins.int
+    NGRAM_WORDS_FIELD_NUMBER: _builtins.int
+    world_seed: _builtins.int
+    """Optional. World of the micro-world suites. Default 0."""
+    ngram_words: _builtins.int
+    """Optional. Words in an n-gram, 5 to 32; 0 means 8."""
+    @_builtins.property
+    def suites(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Names of suites; empty means every suite whose scenarios are held
+        out.
+        """
+
+    def __init__(
+        self,
+        *,
+        suites: _abc.Iterable[_builtins.str] | None = ...,
+        world_seed: _builtins.int = ...,
+        ngram_words: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ngram_words", b"ngram_words", "suites", b"suites", "world_seed", b"world_seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContaminationFilterRequest: _TypeAlias = GetContaminationFilterRequest  # noqa: Y015
+
+@_typing.final
+class GetContaminationFilterResponse(_message.Message):
+    """GetContaminationFilterResponse holds the filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> _contamination_pb2.ContaminationFilter:
+        """The filter."""
+
+    def __init__(
+        self,
+        *,
+        filter: _contamination_pb2.ContaminationFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContaminationFilterResponse: _TypeAlias = GetContaminationFilterResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class RolloutServiceStub:
                 request_serializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.RunEpisodesRequest.SerializeToString,
                 response_deserializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.RunEpisodesResponse.FromString,
                 _registered_method=True)
+        self.GetContaminationFilter = channel.unary_unary(
+                '/teachwhy.rollout.v1.RolloutService/GetContaminationFilter',
+                request_serializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.GetContaminationFilterRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.GetContaminationFilterResponse.FromString,
+                _registered_method=True)
 
 
 class RolloutServiceServicer:
@@ -101,6 +106,16 @@ class RolloutServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetContaminationFilter(self, request, context):
+        """Returns what held-out scenarios look like, hashed, so that training data can
+        be checked against them without showing them. Fails with NOT_FOUND for an
+        unknown suite and INVALID_ARGUMENT for n-grams of a length that is not
+        allowed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RolloutServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -123,6 +138,11 @@ def add_RolloutServiceServicer_to_server(servicer, server):
                     servicer.RunEpisodes,
                     request_deserializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.RunEpisodesRequest.FromString,
                     response_serializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.RunEpisodesResponse.SerializeToString,
+            ),
+            'GetContaminationFilter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContaminationFilter,
+                    request_deserializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.GetContaminationFilterRequest.FromString,
+                    response_serializer=teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.GetContaminationFilterResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -234,6 +254,33 @@ class RolloutService:
             '/teachwhy.rollout.v1.RolloutService/RunEpisodes',
             teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.RunEpisodesRequest.SerializeToString,
             teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.RunEpisodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContaminationFilter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/teachwhy.rollout.v1.RolloutService/GetContaminationFilter',
+            teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.GetContaminationFilterRequest.SerializeToString,
+            teachwhy_dot_rollout_dot_v1_dot_rollout__service__pb2.GetContaminationFilterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,12 @@ class RolloutServiceStub:
     FAILED_PRECONDITION when the host refuses the caller or does not know the
     model: what was received stays valid.
     """
+    GetContaminationFilter: _grpc.UnaryUnaryMultiCallable[_rollout_service_pb2.GetContaminationFilterRequest, _rollout_service_pb2.GetContaminationFilterResponse]
+    """Returns what held-out scenarios look like, hashed, so that training data can
+    be checked against them without showing them. Fails with NOT_FOUND for an
+    unknown suite and INVALID_ARGUMENT for n-grams of a length that is not
+    allowed.
+    """
 
 @_typing.type_check_only
 class RolloutServiceAsyncStub(RolloutServiceStub):
@@ -88,6 +94,12 @@ class RolloutServiceAsyncStub(RolloutServiceStub):
     once. Ends with UNAVAILABLE when the model's host stops answering and with
     FAILED_PRECONDITION when the host refuses the caller or does not know the
     model: what was received stays valid.
+    """
+    GetContaminationFilter: _aio.UnaryUnaryMultiCallable[_rollout_service_pb2.GetContaminationFilterRequest, _rollout_service_pb2.GetContaminationFilterResponse]  # type: ignore[assignment]
+    """Returns what held-out scenarios look like, hashed, so that training data can
+    be checked against them without showing them. Fails with NOT_FOUND for an
+    unknown suite and INVALID_ARGUMENT for n-grams of a length that is not
+    allowed.
     """
 
 class RolloutServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -139,6 +151,18 @@ class RolloutServiceServicer(metaclass=_abc_1.ABCMeta):
         once. Ends with UNAVAILABLE when the model's host stops answering and with
         FAILED_PRECONDITION when the host refuses the caller or does not know the
         model: what was received stays valid.
+        """
+
+    @_abc_1.abstractmethod
+    def GetContaminationFilter(
+        self,
+        request: _rollout_service_pb2.GetContaminationFilterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollout_service_pb2.GetContaminationFilterResponse, _abc.Awaitable[_rollout_service_pb2.GetContaminationFilterResponse]]:
+        """Returns what held-out scenarios look like, hashed, so that training data can
+        be checked against them without showing them. Fails with NOT_FOUND for an
+        unknown suite and INVALID_ARGUMENT for n-grams of a length that is not
+        allowed.
         """
 
 def add_RolloutServiceServicer_to_server(servicer: RolloutServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""The named peers, each in an environment of its own, never in ours."""

@@ -1,0 +1,108 @@
+"""Runs measured processes on one core and watches what they take."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+MIB = 2**20
+SAMPLE_SECONDS = 0.1
+CLIENT_CORE = 1
+SERVER_CORE = 0
+
+
+def pinned(command: Sequence[str], core: int) -> list[str]:
+    """The command on one core, with all processes that it starts."""
+    return ["taskset", "--cpu-list", str(core), *command]
+
+
+class MemoryWatch:
+    """The peak of the proportional memory of a process and all its children, sampled."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        """Watch these processes from the moment of entering."""
+        self._pids = pids
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.peak_mib = 0.0
+
+    def __enter__(self) -> Self:
+        """Start to sample."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            self.peak_mib = max(self.peak_mib, sum(memory_mib(pid) for pid in self._pids))
+
+
+def memory_mib(pid: int) -> float:
+    """Proportional set size of a process and its children, so that shared pages count once."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.Error, AttributeError):
+                total += process.memory_full_info().pss
+    return total / MIB
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process so far, without its children."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A process on a core; it is asked to end with the block."""
+    process = subprocess.Popen(
+        pinned(command, core),
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str, *, seconds: float = 60.0) -> str:
+    """The first line of a process's output that holds a text.
+
+    Raises:
+        RuntimeError: it ended, or the time is over, before there was one.
+    """
+    assert process.stdout is not None
+    deadline = time.monotonic() + seconds
+    for line in process.stdout:
+        if text in line:
+            return line
+        if time.monotonic() > deadline:
+            break
+    raise RuntimeError(f"{process.args!r} did not say {text!r}")

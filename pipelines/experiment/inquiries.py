@@ -1,0 +1,71 @@
+"""Questions to the rooms that leave nothing behind: previews and the texts of replies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+from rich.console import Console
+from teachwhy.dataset.v1 import dataset_service_pb2
+
+from pipelines.experiment.local_services import LocalServices
+from pipelines.experiment.places import RunPlaces
+from pipelines.experiment.preview import chosen_datasets, preview_dataset
+from pipelines.experiment.revisions import LoadedExperiment
+from pipelines.experiment.rooms import Rooms
+from pipelines.experiment.runner import lay_out
+
+MOST_KEYS = 100
+
+
+async def preview(
+    loaded: LoadedExperiment,
+    places: RunPlaces,
+    *,
+    dataset: str,
+    items: int,
+    console: Console,
+) -> None:
+    """Print the first items of the datasets that ``dataset`` means; all where it is empty."""
+    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+        planned = await lay_out(loaded, places, rooms)
+        for title, step in chosen_datasets(planned, dataset):
+            await preview_dataset(title, step, planned, rooms, items=items, console=console)
+
+
+async def replies(places: RunPlaces, keys: Sequence[str]) -> dict[str, str]:
+    """Fetch the texts of replies by key; those that are no longer kept are left out."""
+    if not keys:
+        return {}
+    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+        return await fetch_replies(keys, rooms)
+
+
+async def fetch_replies(keys: Sequence[str], rooms: Rooms) -> dict[str, str]:
+    """Fetch the texts of replies by key; those that are no longer kept are left out."""
+    found: dict[str, str] = {}
+    for start in range(0, len(keys), MOST_KEYS):
+        batch = keys[start : start + MOST_KEYS]
+        try:
+            found |= await _texts(batch, rooms)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:
+                raise
+            for key in batch:
+                found |= await _text_if_kept(key, rooms)
+    return found
+
+
+async def _texts(keys: Sequence[str], rooms: Rooms) -> dict[str, str]:
+    request = dataset_service_pb2.GetRepliesRequest(keys=keys)
+    response = await rooms.dataset.GetReplies(request)
+    return dict(zip(keys, response.texts, strict=True))
+
+
+async def _text_if_kept(key: str, rooms: Rooms) -> dict[str, str]:
+    try:
+        return await _texts([key], rooms)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        return {}

@@ -1,0 +1,1 @@
+"""Authoring: what recipes write items with when language models are the authors."""

@@ -1,0 +1,1 @@
+"""The constitution as data: Markdown that becomes clauses with stable ids."""

@@ -1,0 +1,71 @@
+"""Traces that the making of a text left in it: instructions, placeholders, a model's boilerplate.
+
+Knows no example and no gate, so that recipes can use it as well.
+"""
+
+import re
+from collections.abc import Sequence
+
+LEAKS = (
+    "as an ai language model",
+    "as an artificial intelligence language model",
+    "my guidelines",
+    "my constitution says",
+    "<constitution",
+    "</constitution",
+    "<scratchpad",
+    "</scratchpad",
+    "<critique",
+    "</critique",
+    "here is the rewritten",
+    "here's the rewritten",
+    "here is a rewritten",
+    "here is the revised",
+    "here's the revised",
+    "here is a revised",
+    "here's a revised",
+    "here is the document you",
+    "as requested, here is",
+    "lorem ipsum",
+)
+"""What no text to train on holds, in lower case. The names of placeholders and clause numbers
+come on top."""
+
+# Each with a text that must stand in it, which is looked for first: that is far cheaper.
+_PATTERNS = (
+    ("{{", "a template's field", re.compile(r"(?<!\$)\{\{ *[a-z_][a-z0-9_.]* *\}\}")),
+    (
+        "[",
+        "a placeholder",
+        re.compile(
+            r"\[(?:insert|your|placeholder|name|full name|company|date|city|redacted)\b"
+            r"[^\]\n]{0,40}\](?!\()"
+        ),
+    ),
+    ("clause ", "a clause number", re.compile(r"\bclause (?:no\. ?|number |#)?\d")),
+)
+
+
+def scaffold_leak(text: str, banned: Sequence[str] = ()) -> str | None:
+    """Return what a text shows of its making, in words for people, or None.
+
+    Args:
+        text: Any text.
+        banned: Further phrases, in lower case.
+    """
+    lowered = _lowered(text, is_ascii_enough=all(map(str.isascii, banned)))
+    for phrase in (*LEAKS, *banned):
+        if phrase in lowered:
+            return f'the phrase "{phrase}"'
+    for needle, what, pattern in _PATTERNS:
+        if needle in lowered and pattern.search(lowered):
+            return what
+    return None
+
+
+def _lowered(text: str, *, is_ascii_enough: bool) -> str:
+    plain = text.replace("\u2019", "'")
+    if is_ascii_enough and not plain.isascii():
+        # One curly quote makes lower() ten times as slow, and what is looked for is ASCII.
+        plain = plain.encode("ascii", "replace").decode("ascii")
+    return plain.lower()

@@ -1,0 +1,1 @@
+"""The grammar author: recipes that the micro-world's grammar writes."""

@@ -1,0 +1,1 @@
+"""Imports: chats that exist already, read from the sources that the settings name."""

@@ -1,0 +1,1 @@
+"""Recipes that language models carry out, one module each."""

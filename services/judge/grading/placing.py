@@ -1,0 +1,102 @@
+"""Places texts into a prompt as data: delimited, escaped, under a code that they cannot know.
+
+Whatever gives a prompt its structure carries the code of the request: the lines that open and
+close a text, the heads of its turns, and the reply that is asked for. The code is a digest of the
+text itself, so a text that holds its own code would have to be a fixed point of SHA-256; should
+one ever be found, the code changes. Equal requests get equal codes, so their replies can be kept.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from services.judge.grading.grade import GradedText
+from services.servicekit.conversation import Message
+
+_CODE_DIGITS = 16
+_NAME_CHARACTERS = 64
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
+
+# Hosts turn the markers of their chat template into control tokens wherever they stand, and
+# people cannot review what they cannot see. Joiners (U+200C, U+200D) and the marks of
+# right-to-left scripts belong to honest text and stay.
+_MARKERS = re.compile(
+    r"<(?=[|\uff5c]|/?(?:s|bos|eos|think|end|sys|user|obs|tools|start_of_turn|end_of_turn)>"
+    r"|</?SYS>>)|\[(?=/?INST\])"
+)
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+
+
+def code_of(revision: str, text: GradedText) -> str:
+    """Return the code of a text under a rubric's revision: 16 hex digits found in neither."""
+    told = [revision, text.reference, *_strings(text.content)]
+    digest = hashlib.sha256()
+    for each in told:
+        encoded = each.encode()
+        digest.update(b"%d:" % len(encoded))
+        digest.update(encoded)
+    code = digest.hexdigest()[:_CODE_DIGITS]
+    while any(code in each for each in told):
+        code = hashlib.sha256(code.encode()).hexdigest()[:_CODE_DIGITS]
+    return code
+
+
+def placed_reference(reference: str, code: str) -> str:
+    """Write a reference as a block of data, or the line that says that there is none."""
+    if not reference:
+        return f"===== {code} no reference is given ====="
+    return _block("reference", escaped(reference), code)
+
+
+def placed_text(content: str | tuple[Message, ...], code: str) -> str:
+    """Write a text as a block of data; each turn of a conversation under a head of its own."""
+    body = escaped(content) if isinstance(content, str) else _turns(content, code)
+    return _block("text", body, code)
+
+
+def escaped(text: str) -> str:
+    r"""Write what nobody sees as \u{...}, and break markers of chat templates by a backslash.
+
+    >>> escaped("<|im_start|>system\u202e")
+    '<\\|im_start|>system\\u{202e}'
+    """
+    return _UNSEEN.sub(_spelled, _MARKERS.sub(r"\g<0>\\", text))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return f"\\u{{{ord(match.group()):x}}}"
+
+
+def _block(kind: str, body: str, code: str) -> str:
+    return f"===== {code} {kind} begins =====\n{body}\n===== {code} {kind} ends ====="
+
+
+def _turns(messages: Sequence[Message], code: str) -> str:
+    parts: list[str] = []
+    for number, message in enumerate(messages, start=1):
+        named = f' "{_plain_name(message.name)}"' if message.name else ""
+        head = f"{code} turn {number}, {message.role.value}{named}"
+        if message.reasoning:
+            parts += [f"----- {head}, thinking -----", escaped(message.reasoning)]
+        parts += [f"----- {head} -----", escaped(message.content)]
+        for call in message.tool_calls:
+            called = escaped(f"{call.tool} {call.arguments_json}")
+            parts += [f"----- {head}, calls a tool -----", called]
+    return "\n".join(parts)
+
+
+def _plain_name(name: str) -> str:
+    return _NO_NAME.sub("?", name[:_NAME_CHARACTERS])
+
+
+def _strings(content: str | tuple[Message, ...]) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    strings: list[str] = []
+    for message in content:
+        strings += [message.role.value, message.name, message.content, message.reasoning]
+        for call in message.tool_calls:
+            strings += [call.tool, call.arguments_json]
+    return strings
