@@ -180,10 +180,11 @@ async def _receive(
     call = stub.GenerateExamples(dataset_service_pb2.GenerateExamplesRequest(spec=spec))
     received = 0
     async for response in call:
-        if response.WhichOneof("item") != "example":
-            raise SystemExit(f"an item was rejected: {response.rejection}")
-        received += 1
-        if received == num_records:
+        for item in response.items:
+            if item.WhichOneof("item") != "example":
+                raise SystemExit(f"an item was rejected: {item.rejection}")
+        received += len(response.items)
+        if received >= num_records:
             call.cancel()
             return
     raise SystemExit(f"the stream ended after {received} of {num_records} records")

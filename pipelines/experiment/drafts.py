@@ -21,12 +21,12 @@ from services.servicekit.errors import StoredObjectCorrupt
 
 ITEMS_PER_SHARD = 512
 
-Item = dataset_service_pb2.GenerateExamplesResponse
+Item = dataset_service_pb2.DatasetItem
 
 _SCHEMA = schema(
     index=pa.int64(), outcome=pa.string(), cumulative_tokens=pa.int64(), record=pa.binary()
 )
-"""``record`` is the exact ``teachwhy.dataset.v1.GenerateExamplesResponse``."""
+"""``record`` is the exact ``teachwhy.dataset.v1.DatasetItem``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ def dataset_parameters(step: DatasetStep) -> dict[str, object]:
 
 async def _stream(
     spec: recipe_pb2.DatasetSpec, start: Position, rooms: Rooms
-) -> AsyncIterator[tuple[dataset_service_pb2.GenerateExamplesResponse, Position]]:
+) -> AsyncIterator[tuple[dataset_service_pb2.DatasetItem, Position]]:
     """Items from ``start`` on, each with the position behind it."""
     position = start
 
@@ -110,9 +110,10 @@ async def _stream(
         )
         return aiter(rooms.dataset.GenerateExamples(request))
 
-    async for item in rooms.resumed("dataset", open_stream):
-        position = position.behind(item)
-        yield item, position
+    async for response in rooms.resumed("dataset", open_stream):
+        for item in response.items:
+            position = position.behind(item)
+            yield item, position
 
 
 async def _commit(output: Output, examples: list[example_pb2.Example]) -> None:

@@ -105,11 +105,11 @@ def _stage_plan_to_proto(plan: StagePlan) -> dataset_service_pb2.StagePlan:
     )
 
 
-def item_to_proto(item: Item) -> dataset_service_pb2.GenerateExamplesResponse:
+def item_to_proto(item: Item) -> dataset_service_pb2.DatasetItem:
     """Write an item of a stream."""
     if isinstance(item, Example):
-        return dataset_service_pb2.GenerateExamplesResponse(example=example_to_proto(item))
-    return dataset_service_pb2.GenerateExamplesResponse(rejection=rejection_to_proto(item))
+        return dataset_service_pb2.DatasetItem(example=example_to_proto(item))
+    return dataset_service_pb2.DatasetItem(rejection=rejection_to_proto(item))
 
 
 def previewed_to_proto(previewed: PreviewedItem) -> dataset_service_pb2.PreviewExamplesResponse:

@@ -1,6 +1,6 @@
 """The dataset servicer: converts in, opens a dataset, converts out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from services.dataset.convert import (
     previewed_to_proto,
     recipe_to_proto,
 )
+from services.dataset.example import Item
 from services.dataset.metrics import item_counter
 from services.dataset.opening import Datasets, find_constitution
 from services.dataset.spec_convert import (
@@ -27,8 +28,13 @@ from services.dataset.spec_convert import (
 )
 from services.dataset.studio import Studio
 from services.servicekit.errors import ResourceNotFound
+from services.servicekit.series import in_batches
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+# Of one message. An example has at most some hundred KiB, a message 16 MiB.
+_MAX_ITEMS = 64
+_MAX_BYTES = 1 << 20
 
 
 class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
@@ -82,9 +88,15 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         count = item_counter(dataset.recipe.name)
         # Closed here and now, so that a cancelled call stops its model calls at once.
         async with aclosing(dataset.items(point)) as series:
-            async for item in series:
-                yield item_to_proto(item)
-                count(item)
+            batches = in_batches(
+                _translated(series, count),
+                size_of=pb.DatasetItem.ByteSize,
+                max_items=_MAX_ITEMS,
+                max_size=_MAX_BYTES,
+            )
+            async with aclosing(batches):
+                async for items in batches:
+                    yield pb.GenerateExamplesResponse(items=items)
 
     async def GetReplies(
         self, request: pb.GetRepliesRequest, context: _Context
@@ -107,3 +119,11 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         from services.dataset.audit_service import audit_dataset  # noqa: PLC0415
 
         return await audit_dataset(request_iterator, self._studio.grader)
+
+
+async def _translated(
+    series: AsyncIterator[Item], count: Callable[[Item], None]
+) -> AsyncIterator[pb.DatasetItem]:
+    async for item in series:
+        yield item_to_proto(item)
+        count(item)

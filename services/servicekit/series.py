@@ -1,11 +1,12 @@
-"""Plays a series in order: many at a time, delivered one after the other.
+"""Series of items: made many at a time, delivered in order, collected into batches.
 
 Knows nothing of what is played: anything that turns an index into an awaitable will do.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -61,6 +62,69 @@ async def in_order(
             task.add_done_callback(_retrieve)
 
 
-def _retrieve(task: "asyncio.Task[Item]") -> None:
+def _retrieve(task: "asyncio.Task[Any]") -> None:
     if not task.cancelled():
         task.exception()
+
+
+async def in_batches(
+    items: AsyncIterator[Item],
+    *,
+    size_of: Callable[[Item], int],
+    max_items: int,
+    max_size: int,
+    linger_seconds: float = 0.02,
+) -> AsyncGenerator[list[Item], None]:
+    """Collect items that come close behind one another; a message of a stream costs more than one.
+
+    A batch is given when it holds `max_items`, when its sizes reach `max_size`, `linger_seconds`
+    after its first item was seen, or at the end. While the consumer has a batch at most one more
+    is collected. What came before a failure is given before it is raised. Closing the generator
+    stops the collecting at once; `items` is left to its owner.
+
+    Args:
+        items: What to collect.
+        size_of: Size of an item in any unit.
+        max_items: Most items of a batch, 1 or more.
+        max_size: Size from which a batch is full; its last item may pass it.
+        linger_seconds: How long the first item of a batch waits for company.
+    """
+    batch: list[Item] = []
+    size = 0
+    arrived, full, taken = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def collect() -> None:
+        nonlocal size
+        try:
+            async for item in items:
+                while full.is_set():
+                    taken.clear()
+                    await taken.wait()
+                batch.append(item)
+                size += size_of(item)
+                arrived.set()
+                if len(batch) >= max_items or size >= max_size:
+                    full.set()
+        finally:
+            arrived.set()
+            full.set()
+
+    collecting = asyncio.create_task(collect())
+    try:
+        while not collecting.done() or batch:
+            await arrived.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(linger_seconds):
+                    await full.wait()
+            whole, batch, size = batch, [], 0
+            if not collecting.done():
+                arrived.clear()
+                full.clear()
+                taken.set()
+            if whole:
+                yield whole
+        collecting.result()
+    finally:
+        collecting.cancel()
+        await asyncio.wait((collecting,))
+        _retrieve(collecting)

@@ -120,9 +120,10 @@ async def test_a_host_that_goes_away_ends_the_stream_behind_what_was_written(
     received: list[int] = []
 
     async def read(stub: Stub) -> None:
-        async for item in stub.GenerateExamples(pb.GenerateExamplesRequest(spec=tiny_spec(10**6))):
-            received.append(item.example.index)
-            if len(received) == 10:
+        request = pb.GenerateExamplesRequest(spec=tiny_spec(10**6))
+        async for message in stub.GenerateExamples(request):
+            received.extend(item.example.index for item in message.items)
+            if len(received) >= 10:
                 model.answer = lambda _: ModelUnavailable("default", "fake", "gone")
 
     async with tiny_room(model, max_concurrency=4) as stub:

@@ -6,13 +6,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import grpc
 import psutil
 import pytest
-from teachwhy.dataset.v1 import dataset_service_pb2, dataset_service_pb2_grpc, recipe_pb2
+from teachwhy.dataset.v1 import (
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    example_pb2,
+    recipe_pb2,
+)
 
 MAX_IDLE_MIB = 80
 MAX_START_SECONDS = 10  # 2 s are the promise; tests share their machine with others
@@ -67,16 +72,22 @@ def test_a_client_of_another_process_lists_plans_generates_and_resumes(room: Roo
         )
         plan = stub.PlanDataset(dataset_service_pb2.PlanDatasetRequest(spec=spec))
         request = dataset_service_pb2.GenerateExamplesRequest(spec=spec)
-        whole = [response.example for response in stub.GenerateExamples(request)]
+        whole = _examples(stub.GenerateExamples(request))
         request.resume_from.next_index = 100
         request.resume_from.cumulative_tokens = whole[99].cumulative_tokens
-        rest = [response.example for response in stub.GenerateExamples(request)]
+        rest = _examples(stub.GenerateExamples(request))
 
     assert plan.estimated_examples == pytest.approx(len(whole), rel=0.1)
     assert rest == whole[100:]
     assert {example.lineage.recipe_revision for example in whole} == {
         revisions["admirable-stories"]
     }
+
+
+def _examples(
+    messages: Iterable[dataset_service_pb2.GenerateExamplesResponse],
+) -> list[example_pb2.Example]:
+    return [item.example for message in messages for item in message.items]
 
 
 def test_what_was_written_shows_on_the_metrics_port(room: Room) -> None:

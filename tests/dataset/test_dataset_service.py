@@ -45,7 +45,8 @@ async def _generate(
     resume_from: dataset_service_pb2.ResumePoint | None = None,
 ) -> list[example_pb2.Example]:
     request = dataset_service_pb2.GenerateExamplesRequest(spec=spec, resume_from=resume_from)
-    return [response.example async for response in stub.GenerateExamples(request)]
+    messages = stub.GenerateExamples(request)
+    return [item.example async for message in messages for item in message.items]
 
 
 async def test_recipes_are_listed_by_name_with_their_form_and_revision(stub: Stub) -> None:

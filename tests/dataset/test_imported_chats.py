@@ -51,20 +51,20 @@ async def _items(
     spec: recipe_pb2.DatasetSpec,
     folder: Path,
     resume_from: pb.ResumePoint | None = None,
-) -> list[pb.GenerateExamplesResponse]:
+) -> list[pb.DatasetItem]:
     settings = room_settings(
         sources=sources, store={"root": folder / "store"}, cache_folder=folder / "cache"
     )
     async with open_room({"imported-chats": IMPORTED_CHATS}, settings) as stub:
         request = pb.GenerateExamplesRequest(spec=spec, resume_from=resume_from)
-        return [item async for item in stub.GenerateExamples(request)]
+        return [each async for message in stub.GenerateExamples(request) for each in message.items]
 
 
 async def _read(
     call: AsyncIterable[pb.GenerateExamplesResponse], received: list[example_pb2.Example]
 ) -> None:
-    async for item in call:
-        received.append(item.example)  # noqa: PERF401  # kept when the stream fails
+    async for message in call:
+        received += [item.example for item in message.items]
 
 
 @pytest.fixture

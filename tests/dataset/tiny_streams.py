@@ -23,33 +23,33 @@ ENDPOINT = {
 
 async def items_of(
     stub: Stub, spec: recipe_pb2.DatasetSpec, resume_from: pb.ResumePoint | None = None
-) -> list[pb.GenerateExamplesResponse]:
+) -> list[pb.DatasetItem]:
     request = pb.GenerateExamplesRequest(spec=spec, resume_from=resume_from)
-    return [item async for item in stub.GenerateExamples(request)]
+    return [each async for message in stub.GenerateExamples(request) for each in message.items]
 
 
 async def items_until_error(
     stub: Stub, spec: recipe_pb2.DatasetSpec
-) -> tuple[list[pb.GenerateExamplesResponse], grpc.aio.AioRpcError]:
+) -> tuple[list[pb.DatasetItem], grpc.aio.AioRpcError]:
     """What came before the stream failed, and how it failed."""
-    received: list[pb.GenerateExamplesResponse] = []
+    received: list[pb.DatasetItem] = []
     try:
-        async for item in stub.GenerateExamples(pb.GenerateExamplesRequest(spec=spec)):
-            received.append(item)  # noqa: PERF401  # kept when the stream fails
+        async for message in stub.GenerateExamples(pb.GenerateExamplesRequest(spec=spec)):
+            received += message.items
     except grpc.aio.AioRpcError as error:
         return received, error
     pytest.fail("the stream did not fail")
 
 
-def examples_among(items: list[pb.GenerateExamplesResponse]) -> list[example_pb2.Example]:
+def examples_among(items: list[pb.DatasetItem]) -> list[example_pb2.Example]:
     return [item.example for item in items if item.HasField("example")]
 
 
-def rejections_among(items: list[pb.GenerateExamplesResponse]) -> list[example_pb2.Rejection]:
+def rejections_among(items: list[pb.DatasetItem]) -> list[example_pb2.Rejection]:
     return [item.rejection for item in items if item.HasField("rejection")]
 
 
-def as_bytes(items: list[pb.GenerateExamplesResponse]) -> list[bytes]:
+def as_bytes(items: list[pb.DatasetItem]) -> list[bytes]:
     return [item.SerializeToString(deterministic=True) for item in items]
 
 

@@ -28,7 +28,7 @@ from pipelines.experiment.rooms import RoomAddresses, Rooms
 TOKENS_EACH = 10
 CLAUSES = ("honesty", "privacy", "oversight")
 
-Item = dataset_service_pb2.GenerateExamplesResponse
+Item = dataset_service_pb2.DatasetItem
 Audit = Callable[
     [audit_pb2.AuditSettings, list[example_pb2.Example]], audit_pb2.AuditDatasetResponse
 ]
@@ -188,7 +188,9 @@ class FakeDatasetRoom(dataset_service_pb2_grpc.DatasetServiceServicer):
         digest = hashlib.sha256(spec.SerializeToString(deterministic=True)).hexdigest()
         return dataset_service_pb2.PlanDatasetResponse(digest=digest, estimated_examples=1)
 
-    async def GenerateExamples(self, request: Any, context: Any) -> AsyncIterator[Item]:
+    async def GenerateExamples(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[dataset_service_pb2.GenerateExamplesResponse]:
         self.asked.append(request)
         index, tokens = request.resume_from.next_index, request.resume_from.cumulative_tokens
         while tokens < request.spec.token_budget:
@@ -198,7 +200,7 @@ class FakeDatasetRoom(dataset_service_pb2_grpc.DatasetServiceServicer):
             if item.WhichOneof("item") == "example":
                 tokens = item.example.cumulative_tokens
             self.sent.append(index)
-            yield item
+            yield dataset_service_pb2.GenerateExamplesResponse(items=[item])
             index += 1
 
     async def PreviewExamples(self, request: Any, context: Any) -> AsyncIterator[Any]:

@@ -17,7 +17,7 @@ from teachwhy.rollout.v1 import rollout_service_pb2, rollout_service_pb2_grpc, s
 from pipelines.experiment.revisions import ExperimentImpossible, LoadedExperiment, ask_revisions
 from pipelines.experiment.rooms import RoomAddresses, Rooms
 from pipelines.experiment.spec import Evaluation
-from tests.experiment.fake_rooms import FakeDatasetRoom
+from tests.experiment.fake_rooms import FakeDatasetRoom, FakeRolloutRoom
 from tests.experiment.language_experiment import experiment
 
 KINDS = {
@@ -38,7 +38,7 @@ class _Judge(judge_service_pb2_grpc.JudgeServiceServicer):
         return judge_service_pb2.ListRubricsResponse(rubrics=rubrics)
 
 
-class _Rollout(rollout_service_pb2_grpc.RolloutServiceServicer):
+class _Rollout(FakeRolloutRoom):
     async def ListSuites(self, request: Any, context: Any) -> Any:
         return rollout_service_pb2.ListSuitesResponse(suites=[scenario_pb2.Suite(name="held-out")])
 

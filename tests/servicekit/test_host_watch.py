@@ -72,7 +72,7 @@ async def test_a_model_that_answered_since_is_not_asked_for_a_word() -> None:
 
 @pytest.mark.parametrize(("line", "answers"), [("ready", True), (AWAY, False), (REFUSED, False)])
 async def test_a_model_that_answered_nothing_since_is_asked_for_a_word(
-    line: str | Exception, answers: bool
+    line: str | Exception, *, answers: bool
 ) -> None:
     model = model_saying(line)
     watch = HostWatch(model)

@@ -438,7 +438,33 @@ Global___ResumePoint: _TypeAlias = ResumePoint  # noqa: Y015
 
 @_typing.final
 class GenerateExamplesResponse(_message.Message):
-    """GenerateExamplesResponse carries one item."""
+    """GenerateExamplesResponse carries the items that were ready together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetItem]:
+        """One or more items in ascending index without gaps, going on where the
+        message before ended.
+        """
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___DatasetItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenerateExamplesResponse: _TypeAlias = GenerateExamplesResponse  # noqa: Y015
+
+@_typing.final
+class DatasetItem(_message.Message):
+    """DatasetItem is one item of a dataset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -466,7 +492,7 @@ class GenerateExamplesResponse(_message.Message):
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 
-Global___GenerateExamplesResponse: _TypeAlias = GenerateExamplesResponse  # noqa: Y015
+Global___DatasetItem: _TypeAlias = DatasetItem  # noqa: Y015
 
 @_typing.final
 class GetRepliesRequest(_message.Message):
