@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from services.servicekit.chat import ChatReply, ChatRequest, ModelRef
 from services.servicekit.chat_json import MalformedReply, error_text
@@ -62,11 +63,11 @@ class ModelHost:
         extra_body: Mapping[str, Any],
     ) -> None:
         self._name, self._dialect, self._patience = name, dialect, patience
-        self._url = base_url.rstrip("/") + dialect.path
+        self._url = URL(base_url.rstrip("/") + dialect.path)
         self._output_limit_field = output_limit_field
         self._added = {field: value for field, value in extra_body.items() if value is not None}
         self._left_out = tuple(field for field, value in extra_body.items() if value is None)
-        headers = {"content-type": "application/json", **dialect.headers}
+        headers = dict(dialect.headers)
         if key:
             headers[dialect.key_header] = dialect.key_prefix + key
         self._limit = AdaptiveLimit(max_connections)
@@ -156,7 +157,9 @@ class ModelHost:
             raise _AttemptFailed(f"malformed answer: {error}") from error
 
     async def _post(self, content: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        posting = self._session.post(self._url, data=content, allow_redirects=False)
+        # As a payload: otherwise aiohttp looks for the right kind of one in a list, each time.
+        body = aiohttp.BytesPayload(content, content_type="application/json")
+        posting = self._session.post(self._url, data=body, allow_redirects=False)
         try:
             async with posting as response:
                 return response.status, response.headers, await response.read()

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 import grpc
+import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -78,7 +79,8 @@ def run(
     try:
         if settings.parent_pid is not None:
             exit_with_parent(settings.parent_pid)
-        asyncio.run(_serve_until_signal(settings, services, resources))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve_until_signal(settings, services, resources))
     except InvalidSettings as error:
         sys.stderr.write(f"invalid settings:\n{error}\n")
         return EXIT_INVALID_SETTINGS

@@ -39,12 +39,15 @@ _REMARK = re.compile(
 _QUOTES = (('"', '"'), ("\u201c", "\u201d"))
 _SHORTEST_QUOTED = 3
 
+# Each with texts of which one must stand in it, which are looked for first: that is far cheaper.
 _LEAKS = (
     (
+        ("my ", "anthropic"),
         "an appeal to its instructions in place of a reason",
         re.compile(r"\bmy (?:guidelines?|constitution|programming)\b|\banthropic'?s guidelines\b"),
     ),
     (
+        ("constitution", "the provided", "the given"),
         "the constitution that it was written with",
         re.compile(
             r"\bthe constitution (?:says|asks|states|requires|tells)\b|\bpart of (?:the|my)"
@@ -52,22 +55,27 @@ _LEAKS = (
         ),
     ),
     (
+        (" draft ",),
         "the draft that it was made from",
         re.compile(r"\bthe (?:original|first|initial|provided) draft (?:reply|answer|response)\b"),
     ),
     (
+        ("language model",),
         "a phrase of models about themselves",
         re.compile(r"\bas an? (?:large )?(?:ai )?language model\b"),
     ),
     (
+        (":",),
         "a label",
         re.compile(r"(?:^|\n)\W{0,4}(?:rewritten|revised|final) (?:reply|answer|response)\W{0,3}:"),
     ),
     (
+        ("<",),
         "a placeholder",
         re.compile(r"<(?:insert|your|name|company|date|place)\b[^>\n]{0,40}>"),
     ),
     (
+        ("<",),
         "a tag of a prompt",
         re.compile(
             r"</?(?:part|draft|message|material|system_prompt|operator_instructions|situation"
@@ -106,7 +114,10 @@ def leak_in(text: str, *, banned: Iterable[str] = ()) -> str:
     if found:
         return found
     lowered = text.translate(_APOSTROPHES).lower()
-    return next((what for what, pattern in _LEAKS if pattern.search(lowered)), "")
+    for needles, what, pattern in _LEAKS:
+        if any(needle in lowered for needle in needles) and pattern.search(lowered):
+            return what
+    return ""
 
 
 def echoes(text: str, secret: str) -> bool:
