@@ -15,11 +15,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from teachwhy.common.v1 import model_pb2
-from teachwhy.dataset.v1 import dataset_service_pb2, dataset_service_pb2_grpc, recipe_pb2
+from teachwhy.dataset.v1 import (
+    audit_pb2,
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    recipe_pb2,
+)
 
+from benchmarks.gate_examples import ExampleWriter, all_gates_but_the_judge
 from benchmarks.peers.environments import FOLDER, peer_python, peer_version
 from benchmarks.processes import (
     CLIENT_CORE,
@@ -38,7 +45,12 @@ CONNECTIONS = 64
 WARM_RECORDS = 256
 RECORDS = {"teachwhy": 10_000, "distilabel": 1_000, "data-designer": 1_000}
 SCRIPTS = {"distilabel": "distilabel_two_calls.py", "data-designer": "data_designer_two_calls.py"}
-MIN_RATIOS = {"distilabel": 15.0, "data-designer": 8.0}
+GATE_RUNS = 2
+GATES_WITHOUT_JUDGE = 5
+GATED_EXAMPLES = 100_000
+EXAMPLES_A_MESSAGE = 500
+MIN_GATED_PER_SECOND = 2000
+MAX_GATE_MIB = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +59,14 @@ class Measured:
 
     records_per_second: float
     cpu_ms_per_record: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatesMeasured:
+    """One audit."""
+
+    examples_per_cpu_second: float
     peak_mib: float
 
 
@@ -61,8 +81,10 @@ def main() -> None:
                 found[name].append(_peer(name, python, url))
             for name, runs in found.items():
                 print(f"run {number + 1}: {name}: {runs[-1]}", flush=True)
+        gates = [asyncio.run(_gates()) for _ in range(GATE_RUNS)]
     title = "A two-call recipe at 64 connections against a stub that answers at once, one core each"
-    write_result(Result.of("dataset", title=title, measures=_measures(found)))
+    measures = [*_measures(found), *_gate_measures(gates)]
+    write_result(Result.of("dataset", title=title, measures=measures))
 
 
 def _measures(found: dict[str, list[Measured]]) -> list[Measure]:
@@ -89,6 +111,25 @@ def _measures(found: dict[str, list[Measured]]) -> list[Measure]:
             better="lower",
             ours=[run.peak_mib for run in ours],
             peers={name: [run.peak_mib for run in runs] for name, runs in peers.items()},
+        ),
+    ]
+
+
+def _gate_measures(runs: list[GatesMeasured]) -> list[Measure]:
+    return [
+        Measure.of(
+            f"{GATED_EXAMPLES:,} chats of 400 words through all gates but the judge's",
+            unit="examples per CPU second",
+            better="higher",
+            ours=[run.examples_per_cpu_second for run in runs],
+            limit=MIN_GATED_PER_SECOND,
+        ),
+        Measure.of(
+            "memory of the room meanwhile, at its peak",
+            unit="MiB",
+            better="lower",
+            ours=[run.peak_mib for run in runs],
+            limit=MAX_GATE_MIB,
         ),
     ]
 
@@ -126,10 +167,12 @@ def _peer(name: str, python: Path, url: str) -> Measured:
     )
 
 
-async def _ours(url: str, *, seed: int) -> Measured:
-    os.sched_setaffinity(0, {CLIENT_CORE})
+@contextmanager
+def _room(url: str) -> Iterator[tuple[int, str]]:
+    """The dataset room on the clients' core: its process id and its address."""
     with tempfile.TemporaryDirectory() as folder:
         variables = {
+            "OMP_NUM_THREADS": "1",
             "DATASET_PORT": "0",
             "DATASET_METRICS_PORT": "0",
             "DATASET_DRAIN_PAUSE_SECONDS": "0",
@@ -143,20 +186,50 @@ async def _ours(url: str, *, seed: int) -> Measured:
         command = [sys.executable, "-m", "services.dataset"]
         with running(command, core=CLIENT_CORE, environment=variables) as room:
             ready = json.loads(wait_for_line(room, "server.ready"))
-            async with open_channel(f"127.0.0.1:{ready['port']}") as channel:
-                stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
-                await _receive(stub, WARM_RECORDS, seed=seed + 1000)
-                with MemoryWatch([room.pid, os.getpid()]) as memory:
-                    cpu, begun = _cpu(room.pid), time.perf_counter()
-                    await _receive(stub, RECORDS["teachwhy"], seed=seed)
-                    seconds = time.perf_counter() - begun
-                    cpu = _cpu(room.pid) - cpu
+            yield room.pid, f"127.0.0.1:{ready['port']}"
+
+
+async def _ours(url: str, *, seed: int) -> Measured:
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with _room(url) as (room, address):
+        async with open_channel(address) as channel:
+            stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
+            await _receive(stub, WARM_RECORDS, seed=seed + 1000)
+            with MemoryWatch([room, os.getpid()]) as memory:
+                cpu, begun = _cpu(room), time.perf_counter()
+                await _receive(stub, RECORDS["teachwhy"], seed=seed)
+                seconds = time.perf_counter() - begun
+                cpu = _cpu(room) - cpu
     os.sched_setaffinity(0, {SERVER_CORE, CLIENT_CORE})
     return Measured(
         records_per_second=RECORDS["teachwhy"] / seconds,
         cpu_ms_per_record=1000 * cpu / RECORDS["teachwhy"],
         peak_mib=memory.peak_mib,
     )
+
+
+async def _gates() -> GatesMeasured:
+    """Audit a dataset in the room; its examples are made and sent from the other core."""
+    os.sched_setaffinity(0, {SERVER_CORE})
+    with _room("http://127.0.0.1:1/v1") as (room, address):
+        async with open_channel(address) as channel:
+            stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
+            with MemoryWatch([room]) as memory:
+                cpu = cpu_seconds(room)
+                report = await stub.AuditDataset(_audited())
+                cpu = cpu_seconds(room) - cpu
+    if sum(gate.ran for gate in report.gates) != GATES_WITHOUT_JUDGE:
+        raise SystemExit(f"not every gate ran: {report.gates}")
+    return GatesMeasured(examples_per_cpu_second=GATED_EXAMPLES / cpu, peak_mib=memory.peak_mib)
+
+
+def _audited() -> Iterator[audit_pb2.AuditDatasetRequest]:
+    yield audit_pb2.AuditDatasetRequest(settings=all_gates_but_the_judge())
+    contrast = islice(ExampleWriter(seed=2).examples(), EXAMPLES_A_MESSAGE)
+    yield audit_pb2.AuditDatasetRequest(contrast=audit_pb2.ExampleBatch(examples=contrast))
+    ours = islice(ExampleWriter(seed=0).examples(), GATED_EXAMPLES)
+    while batch := list(islice(ours, EXAMPLES_A_MESSAGE)):
+        yield audit_pb2.AuditDatasetRequest(examples=audit_pb2.ExampleBatch(examples=batch))
 
 
 def _cpu(room: int) -> float:

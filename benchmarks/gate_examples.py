@@ -1,38 +1,19 @@
-"""How fast the gates are and how much memory they take: for the tests and for benchmarks."""
+"""Chats of some 400 words, and the gates that they are put through."""
 
-import resource
-import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator
 from pydoc_data.topics import topics
 from random import Random
 
 from teachwhy.common.v1 import contamination_pb2, conversation_pb2
 from teachwhy.dataset.v1 import audit_pb2, example_pb2
 
-from services.dataset.audit_service import audit_dataset
 from services.servicekit.ngrams import ngram_hashes
 
 NGRAM_WORDS = 8
-BATCH = 500
 
 _NAMES = ("Adaeze", "Bjarne", "Chiara", "Dmitri", "Eun-ji", "Farida", "Giorgos", "Hoku", "Ines")
 _WORDS_OF_AN_EXAMPLE = 400
 _HELD_OUT_TEXTS = 2000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateNumbers:
-    """What one audit took. The time in which examples were made is not in it."""
-
-    examples: int
-    cpu_seconds: float
-    """Of the whole process, all threads."""
-    examples_per_cpu_second: float
-    peak_rss_mib: float
-    """Largest memory that the process has ever had, all else that it did included."""
-    report: audit_pb2.AuditDatasetResponse
 
 
 class ExampleWriter:
@@ -90,41 +71,4 @@ def all_gates_but_the_judge() -> audit_pb2.AuditSettings:
         ),
         diversity=audit_pb2.DiversityGate(),
         shortcuts=audit_pb2.ShortcutGate(),
-    )
-
-
-async def measure_gates(num_examples: int) -> GateNumbers:
-    """Audit a dataset of so many examples through every gate but the judge's."""
-    making_seconds = 0.0
-
-    async def requests() -> AsyncIterator[audit_pb2.AuditDatasetRequest]:
-        nonlocal making_seconds
-        started = time.process_time()
-        yield audit_pb2.AuditDatasetRequest(settings=all_gates_but_the_judge())
-        contrast = ExampleWriter(seed=2).examples()
-        ours = islice(ExampleWriter(seed=0).examples(), num_examples)
-        batch = audit_pb2.ExampleBatch(examples=islice(contrast, min(num_examples, BATCH)))
-        request = audit_pb2.AuditDatasetRequest(contrast=batch)
-        making_seconds += time.process_time() - started
-        yield request
-        while True:
-            started = time.process_time()
-            examples = list(islice(ours, BATCH))
-            request = audit_pb2.AuditDatasetRequest(
-                examples=audit_pb2.ExampleBatch(examples=examples)
-            )
-            making_seconds += time.process_time() - started
-            if not examples:
-                return
-            yield request
-
-    started = time.process_time()
-    report = await audit_dataset(requests(), None)
-    cpu_seconds = time.process_time() - started - making_seconds
-    return GateNumbers(
-        examples=num_examples,
-        cpu_seconds=cpu_seconds,
-        examples_per_cpu_second=num_examples / cpu_seconds,
-        peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        report=report,
     )
