@@ -1,4 +1,8 @@
-"""Recipes, plans, clauses and items from domain to protobuf."""
+"""Recipes, plans, clauses and items from domain to protobuf.
+
+Items are written into messages that lie in their parents already: a message that is handed to
+another one is serialized and parsed to get there, at every level anew.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +11,6 @@ from teachwhy.dataset.v1 import dataset_service_pb2, example_pb2, recipe_pb2
 from services.dataset.constitution.clauses import Clause
 from services.dataset.dataset import Plan, StagePlan
 from services.dataset.example import (
-    Content,
     Conversation,
     Example,
     Item,
@@ -16,7 +19,6 @@ from services.dataset.example import (
     Rejection,
     RejectionReason,
     StageRecord,
-    StageText,
     Text,
 )
 from services.dataset.recipe import AuthorKind, Recipe, TrainingForm
@@ -25,6 +27,7 @@ from services.servicekit.conversation_convert import (
     model_ref_to_proto,
     tool_to_proto,
     usage_to_proto,
+    write_message,
 )
 from services.servicekit.errors import FieldViolation, InvalidField
 
@@ -105,92 +108,107 @@ def _stage_plan_to_proto(plan: StagePlan) -> dataset_service_pb2.StagePlan:
     )
 
 
-def item_to_proto(item: Item) -> dataset_service_pb2.DatasetItem:
-    """Write an item of a stream."""
-    if isinstance(item, Example):
-        return dataset_service_pb2.DatasetItem(example=example_to_proto(item))
-    return dataset_service_pb2.DatasetItem(rejection=rejection_to_proto(item))
+def items_to_proto(items: Sequence[Item]) -> dataset_service_pb2.GenerateExamplesResponse:
+    """Write items of a stream."""
+    message = dataset_service_pb2.GenerateExamplesResponse()
+    add = message.items.add
+    for item in items:
+        if isinstance(item, Example):
+            _write_example(item, add().example)
+        else:
+            _write_rejection(item, add().rejection)
+    return message
+
+
+def length_of(item: Item) -> int:
+    """Return the characters of what an item teaches, which is nearly all of its message."""
+    if isinstance(item, Rejection):
+        return len(item.detail)
+    content = item.content
+    if isinstance(content, Text):
+        return len(content.text)
+    length = 0
+    for turn in content.messages:
+        length += len(turn.content)
+        for call in turn.tool_calls:
+            length += len(call.arguments_json)
+    for tool in content.tools:
+        length += len(tool.description) + len(tool.parameters_json_schema)
+    return length
 
 
 def previewed_to_proto(previewed: PreviewedItem) -> dataset_service_pb2.PreviewExamplesResponse:
     """Write an item of a preview."""
-    item = previewed.item
-    return dataset_service_pb2.PreviewExamplesResponse(
-        example=example_to_proto(item) if isinstance(item, Example) else None,
-        rejection=rejection_to_proto(item) if isinstance(item, Rejection) else None,
-        stages=map(_stage_text_to_proto, previewed.stages),
-    )
-
-
-def _stage_text_to_proto(text: StageText) -> dataset_service_pb2.StageText:
-    return dataset_service_pb2.StageText(
-        record=_record_to_proto(text.record),
-        prompt=map(message_to_proto, text.prompt),
-        reply=text.reply,
-    )
+    message = dataset_service_pb2.PreviewExamplesResponse()
+    if isinstance(previewed.item, Example):
+        _write_example(previewed.item, message.example)
+    else:
+        _write_rejection(previewed.item, message.rejection)
+    for text in previewed.stages:
+        stage = message.stages.add(prompt=map(message_to_proto, text.prompt), reply=text.reply)
+        _write_record(text.record, stage.record)
+    return message
 
 
 def example_to_proto(example: Example) -> example_pb2.Example:
     """Write an example."""
-    message = example_pb2.Example(
-        index=example.index,
-        id=example.id,
-        chat=_chat_to_proto(example.content),
-        num_tokens=example.num_tokens,
-        cumulative_tokens=example.cumulative_tokens,
-        lineage=lineage_to_proto(example.lineage),
-    )
-    if isinstance(example.content, Text):
-        message.document = example.content.text
+    message = example_pb2.Example()
+    _write_example(example, message)
     return message
 
 
-def rejection_to_proto(rejection: Rejection) -> example_pb2.Rejection:
-    """Write a rejection."""
-    return example_pb2.Rejection(
-        index=rejection.index,
-        stage=rejection.stage,
-        reason=_REASON_TO_PROTO[rejection.reason],
-        detail=rejection.detail,
-        lineage=lineage_to_proto(rejection.lineage),
-    )
+def _write_example(example: Example, message: example_pb2.Example) -> None:
+    message.index = example.index
+    message.id = example.id
+    message.num_tokens = example.num_tokens
+    message.cumulative_tokens = example.cumulative_tokens
+    if isinstance(example.content, Text):
+        message.document = example.content.text
+    else:
+        _write_chat(example.content, message.chat)
+    _write_lineage(example.lineage, message.lineage)
 
 
-def _chat_to_proto(content: Content) -> example_pb2.Chat | None:
-    if not isinstance(content, Conversation):
-        return None
-    return example_pb2.Chat(
-        messages=map(message_to_proto, content.messages), tools=map(tool_to_proto, content.tools)
-    )
+def _write_rejection(rejection: Rejection, message: example_pb2.Rejection) -> None:
+    message.index = rejection.index
+    message.stage = rejection.stage
+    message.reason = _REASON_TO_PROTO[rejection.reason]
+    message.detail = rejection.detail
+    _write_lineage(rejection.lineage, message.lineage)
 
 
-def lineage_to_proto(lineage: Lineage) -> example_pb2.Lineage:
-    """Write where an item comes from."""
-    return example_pb2.Lineage(
-        recipe=lineage.recipe,
-        recipe_revision=lineage.recipe_revision,
-        clause=lineage.clause,
-        family=lineage.family,
-        is_temptation=lineage.is_temptation,
-        author=lineage.author,
-        constitution_digest=lineage.constitution_digest,
-        draws=lineage.draws,
-        stages=map(_record_to_proto, lineage.stages),
-        cost_usd=lineage.cost_usd,
-    )
+def _write_chat(chat: Conversation, message: example_pb2.Chat) -> None:
+    for turn in chat.messages:
+        write_message(turn, message.messages.add())
+    if chat.tools:
+        message.tools.extend(map(tool_to_proto, chat.tools))
 
 
-def _record_to_proto(record: StageRecord) -> example_pb2.StageRecord:
-    return example_pb2.StageRecord(
-        stage=record.stage,
-        prompt_version=record.prompt_version,
-        model=model_ref_to_proto(record.model),
-        model_revision=record.model_revision,
-        reply_key=record.reply_key,
-        text_digest=record.text_digest,
-        usage=usage_to_proto(record.usage),
-        cost_usd=record.cost_usd,
-    )
+def _write_lineage(lineage: Lineage, message: example_pb2.Lineage) -> None:
+    message.recipe = lineage.recipe
+    message.recipe_revision = lineage.recipe_revision
+    message.clause = lineage.clause
+    message.family = lineage.family
+    message.is_temptation = lineage.is_temptation
+    message.author = lineage.author
+    message.constitution_digest = lineage.constitution_digest
+    if lineage.draws:
+        message.draws.update(lineage.draws)
+    message.cost_usd = lineage.cost_usd
+    for record in lineage.stages:
+        _write_record(record, message.stages.add())
+
+
+def _write_record(record: StageRecord, message: example_pb2.StageRecord) -> None:
+    message.stage = record.stage
+    message.prompt_version = record.prompt_version
+    message.model_revision = record.model_revision
+    message.reply_key = record.reply_key
+    message.text_digest = record.text_digest
+    message.cost_usd = record.cost_usd
+    model, usage = message.model, message.usage
+    model.endpoint, model.model = record.model.endpoint, record.model.model
+    usage.input_tokens, usage.output_tokens = record.usage.input_tokens, record.usage.output_tokens
 
 
 def max_items_from_proto(request: dataset_service_pb2.PreviewExamplesRequest) -> int:

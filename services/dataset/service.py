@@ -1,6 +1,6 @@
 """The dataset servicer: converts in, opens a dataset, converts out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -11,14 +11,14 @@ from teachwhy.dataset.v1 import dataset_service_pb2 as pb
 from services.dataset.checks import check_resume_point
 from services.dataset.convert import (
     clause_to_proto,
-    item_to_proto,
+    items_to_proto,
     keys_from_proto,
+    length_of,
     max_items_from_proto,
     plan_to_proto,
     previewed_to_proto,
     recipe_to_proto,
 )
-from services.dataset.example import Item
 from services.dataset.metrics import item_counter
 from services.dataset.opening import Datasets, find_constitution
 from services.dataset.spec_convert import (
@@ -32,9 +32,9 @@ from services.servicekit.series import in_batches
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-# Of one message. An example has at most some hundred KiB, a message 16 MiB.
+# Of one message. An example has at most some hundred KiB, a message 16 MiB, a character 4 bytes.
 _MAX_ITEMS = 64
-_MAX_BYTES = 1 << 20
+_MAX_CHARACTERS = 1 << 20
 
 
 class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
@@ -89,14 +89,12 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         # Closed here and now, so that a cancelled call stops its model calls at once.
         async with aclosing(dataset.items(point)) as series:
             batches = in_batches(
-                _translated(series, count),
-                size_of=pb.DatasetItem.ByteSize,
-                max_items=_MAX_ITEMS,
-                max_size=_MAX_BYTES,
+                series, size_of=length_of, max_items=_MAX_ITEMS, max_size=_MAX_CHARACTERS
             )
             async with aclosing(batches):
                 async for items in batches:
-                    yield pb.GenerateExamplesResponse(items=items)
+                    count(items)
+                    yield items_to_proto(items)
 
     async def GetReplies(
         self, request: pb.GetRepliesRequest, context: _Context
@@ -119,11 +117,3 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         from services.dataset.audit_service import audit_dataset  # noqa: PLC0415
 
         return await audit_dataset(request_iterator, self._studio.grader)
-
-
-async def _translated(
-    series: AsyncIterator[Item], count: Callable[[Item], None]
-) -> AsyncIterator[pb.DatasetItem]:
-    async for item in series:
-        yield item_to_proto(item)
-        count(item)

@@ -32,7 +32,8 @@ class TokenCounter:
 
 def estimated_tokens(text: str) -> int:
     """Estimate the tokens of a text from its length in UTF-8."""
-    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+    num_bytes = len(text) if text.isascii() else len(text.encode())
+    return -(-num_bytes // BYTES_PER_TOKEN)
 
 
 def open_counter(tokenizer_file: Path | None) -> TokenCounter:

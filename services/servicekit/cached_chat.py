@@ -11,6 +11,8 @@ from services.servicekit.chat import ChatModel, ChatReply, ChatRequest, ModelRef
 from services.servicekit.reply_cache import ReplyCache, reply_key
 from services.servicekit.spending import SpendingLimitReached
 
+_MOST_KEYS = 256
+
 
 class CachedChatModel:
     """Answers from the cache, and asks the model for what nobody asked before.
@@ -36,11 +38,16 @@ class CachedChatModel:
         self._model = model
         self._cache = cache
         self._variant_of = variant_of
+        # With the requests, so that no other one can get the identity of one of them.
+        self._keys: dict[int, tuple[ChatRequest, str]] = {}
 
     def key(self, request: ChatRequest) -> str:
-        """Return the key under which the cache has the reply."""
-        variant = self._variant_of(request.target) if self._variant_of else ""
-        return reply_key(request, variant)
+        """Return the key under which the cache has the reply.
+
+        It costs a digest of all messages; for a request that was just replied to it is known.
+        """
+        known = self._keys.pop(id(request), None)
+        return self._digest(request) if known is None else known[1]
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         """Return the next turn.
@@ -50,6 +57,7 @@ class CachedChatModel:
             ServiceError: whatever the model raises.
         """
         key = self.key(request)
+        self._remember(request, key)
         flights = self._cache.flights
         while True:
             flight = flights.get(key)
@@ -61,13 +69,22 @@ class CachedChatModel:
                 # Somebody may have begun the call while the cache looked for it.
                 flight = flights.get(key)
             if flight is None:
-                flight, is_own = flights.begin(key, self._ask(key, request)), True
+                flight, is_own = flights.begin(key, lambda: self._ask(key, request)), True
             try:
                 return await flights.landed(flight)
             except SpendingLimitReached:
                 # Another job's limit says nothing about ours.
                 if is_own:
                     raise
+
+    def _digest(self, request: ChatRequest) -> str:
+        variant = self._variant_of(request.target) if self._variant_of else ""
+        return reply_key(request, variant)
+
+    def _remember(self, request: ChatRequest, key: str) -> None:
+        self._keys[id(request)] = (request, key)
+        if len(self._keys) > _MOST_KEYS:
+            del self._keys[next(iter(self._keys))]
 
     async def _ask(self, key: str, request: ChatRequest) -> ChatReply:
         reply = await self._model.reply(request)

@@ -73,7 +73,7 @@ class ModelHost:
         self._limit = AdaptiveLimit(max_connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the limit above counts for it
-            timeout=aiohttp.ClientTimeout(total=patience.timeout_seconds),
+            timeout=aiohttp.ClientTimeout(),  # each attempt has a deadline as a whole
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
         )
@@ -161,7 +161,7 @@ class ModelHost:
         body = aiohttp.BytesPayload(content, content_type="application/json")
         posting = self._session.post(self._url, data=body, allow_redirects=False)
         try:
-            async with posting as response:
+            async with asyncio.timeout(self._patience.timeout_seconds), posting as response:
                 return response.status, response.headers, await response.read()
         except TimeoutError as error:
             limit = self._patience.timeout_seconds

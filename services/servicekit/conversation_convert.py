@@ -27,19 +27,23 @@ _MODEL = re.compile(r"[A-Za-z0-9._/-]{1,200}", re.ASCII)
 
 def message_to_proto(message: Message) -> conversation_pb2.Message:
     """Write a message."""
-    return conversation_pb2.Message(
-        role=_ROLE_TO_PROTO[message.role],
-        content=message.content,
-        name=message.name,
-        tool_calls=[
-            conversation_pb2.ToolCall(
-                id=call.id, tool=call.tool, arguments_json=call.arguments_json
-            )
-            for call in message.tool_calls
-        ],
-        tool_call_id=message.tool_call_id,
-        reasoning=message.reasoning,
-    )
+    written = conversation_pb2.Message()
+    write_message(message, written)
+    return written
+
+
+def write_message(message: Message, to: conversation_pb2.Message) -> None:
+    """Write a message to where it lies in its parent, which saves a copy of it."""
+    to.role = _ROLE_TO_PROTO[message.role]
+    to.content = message.content
+    if message.name:
+        to.name = message.name
+    for call in message.tool_calls:
+        to.tool_calls.add(id=call.id, tool=call.tool, arguments_json=call.arguments_json)
+    if message.tool_call_id:
+        to.tool_call_id = message.tool_call_id
+    if message.reasoning:
+        to.reasoning = message.reasoning
 
 
 def message_from_proto(message: conversation_pb2.Message, *, field: str = "message") -> Message:

@@ -6,9 +6,11 @@ must read the segments again.
 """
 
 import fcntl
+import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TypeVar
 from services.servicekit.disk_faults import disk_fault
 from services.servicekit.errors import StoreUnavailable
 from services.servicekit.logs import get_logger
+from services.servicekit.reply_holdings import Holdings
 from services.servicekit.reply_segments import Lines
 
 # The number of the layout is in the name, so that two versions never meet in one file.
@@ -31,6 +34,7 @@ _ADD = "INSERT OR IGNORE INTO replies (key, reply) VALUES (?, ?)"
 _REPLACE = "INSERT OR REPLACE INTO replies (key, reply) VALUES (?, ?)"
 _PAGE_CACHE_KIB = 8192
 _BUSY_SECONDS = 30.0  # a segment of another process takes a tenth of one
+_MOMENT_SECONDS = 0.01  # asking the file whether others changed it costs ten times a look at ours
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _PLAIN_WORDS = {
     sqlite3.SQLITE_FULL: "the disk is full",
@@ -47,6 +51,7 @@ class LocalCopy:
 
     `find` never waits for a writer and is meant for the event loop; everything else blocks.
     All of it may be called from any thread. Memory does not grow with the number of replies.
+    What the file surely lacks is known without a look into it, once `take_stock` was called.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,6 +63,10 @@ class LocalCopy:
         self._reader_lock = threading.Lock()
         self._reader: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._holdings = Holdings()
+        self._last_id = -1  # of the rows that the holdings cover; -1 before stock was ever taken
+        self._counted_version = -1
+        self._current_at = -math.inf
         self.generation = 0
         """Changes when the file may have been begun anew and lack what the one before had."""
 
@@ -68,7 +77,9 @@ class LocalCopy:
             sqlite3.Error: the file cannot be read just now; find_patiently mends what it can.
         """
         with self._reader_lock:
-            return _select(self._reader, key) if self._reader else None
+            if self._reader is None:
+                return None
+            return None if self._surely_lacks(key, self._reader) else _select(self._reader, key)
 
     def find_patiently(self, key: str) -> bytes | None:
         """Return a reply as find does; wait for writers, and mend the file if it is damaged.
@@ -96,8 +107,20 @@ class LocalCopy:
                     statement, ((bytes.fromhex(key), reply) for key, reply in lines)
                 )
                 connection.execute("INSERT OR IGNORE INTO segments VALUES (?)", (segment,))
+            if self._last_id >= 0:
+                self._count_rows(connection)
 
         self._attempted(insert)
+
+    def take_stock(self) -> None:
+        """Learn the keys of all replies, also of those that other processes added.
+
+        It costs a second for a million replies the first time, and little later on.
+
+        Raises:
+            StoreUnavailable: the file cannot be read.
+        """
+        self._attempted(self._count_rows)
 
     def segments(self) -> set[str]:
         """Return the names of the segments that were taken over.
@@ -139,6 +162,35 @@ class LocalCopy:
                 self._reopen(is_damaged=_code(error) in _DAMAGE)
             return work(self._connection())
 
+    def _surely_lacks(self, key: str, reader: sqlite3.Connection) -> bool:
+        """Say whether nobody added a key, with what others added in the last moment left out."""
+        if not self._holdings.surely_lacks(key):
+            return False
+        now = time.monotonic()
+        if now - self._current_at >= _MOMENT_SECONDS:
+            if _version(reader) != self._counted_version:
+                return False
+            self._current_at = now
+        return True
+
+    def _count_rows(self, connection: sqlite3.Connection) -> None:
+        with self._reader_lock:
+            assert self._reader is not None
+            # Asked first: what is written in the meantime makes it another.
+            version = _version(self._reader)
+        if version == self._counted_version:
+            return
+        (last_id,) = connection.execute("SELECT coalesce(max(id), 0) FROM replies").fetchone()
+        if self._last_id < 0:
+            # All of them stand together in the index; by id each would cost a page.
+            rows = connection.execute("SELECT key FROM replies")
+        else:
+            rows = connection.execute("SELECT key FROM replies WHERE id > ?", (self._last_id,))
+        self._holdings.add(key for (key,) in rows)
+        self._last_id = last_id
+        with self._reader_lock:
+            self._counted_version = version
+
     def _connection(self) -> sqlite3.Connection:
         if self._writer is not None and _identity(self._path) != self._identity:
             get_logger().warning("reply_copy.vanished", path=str(self._path))
@@ -176,6 +228,8 @@ class LocalCopy:
         self._identity = _identity(self._path)
         with self._reader_lock:
             self._reader = reader
+            self._holdings, self._last_id = Holdings(), -1
+            self._counted_version, self._current_at = -1, -math.inf
 
     def _disconnect(self) -> None:
         with self._reader_lock:
@@ -223,6 +277,12 @@ def _select(connection: sqlite3.Connection, key: str) -> bytes | None:
         "SELECT reply FROM replies WHERE key = ?", (bytes.fromhex(key),)
     ).fetchone()
     return found[0] if found else None
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Return a number that another connection's writing changes."""
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
 
 
 def _code(error: sqlite3.Error) -> int:

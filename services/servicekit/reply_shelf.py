@@ -76,7 +76,8 @@ class Shelf:
             )
             # A segment that is gone was joined to others in the meantime, under a newer name.
             if not num_gone or self._stopping.is_set():
-                return
+                break
+        self._copy.take_stock()
 
     def join_small(self) -> None:
         """Join small segments until no size has too many.

@@ -48,6 +48,9 @@ class Spending:
     they are not in the sums."""
 
 
+_NOTHING = Spending()
+
+
 class SpendingLimitReached(ServiceError):
     """The next call might go over the limit; a higher limit goes on where this one stopped."""
 
@@ -150,7 +153,10 @@ class MeteredChatModel:
                 f'must be 0 for model "{target.model}", because the settings of endpoint '
                 f'"{target.endpoint}" name no price',
             )
-        return _cost(_most_usage(request), price)
+        if not self._limit.max_tokens and not self._limit.max_usd:
+            return _NOTHING
+        usage = _most_usage(request)
+        return Spending(tokens=_tokens(usage), usd=_usd(usage, price))
 
     async def _reserve(self, worst_case: Spending) -> None:
         while not self._fits(worst_case, self._reserved_tokens, self._reserved_usd):
@@ -178,16 +184,17 @@ class MeteredChatModel:
         if usage is None:
             self._unanswered += 1
             return
-        cost = _cost(usage, price)
         self._calls += 1
-        self._tokens += cost.tokens
-        self._usd += cost.usd
+        self._tokens += _tokens(usage)
+        self._usd += _usd(usage, price)
 
 
-def _cost(usage: Usage, price: Price | None) -> Spending:
-    return Spending(
-        tokens=usage.input_tokens + usage.output_tokens, usd=price.usd(usage) if price else 0.0
-    )
+def _tokens(usage: Usage) -> int:
+    return usage.input_tokens + usage.output_tokens
+
+
+def _usd(usage: Usage, price: Price | None) -> float:
+    return price.usd(usage) if price else 0.0
 
 
 def _most_usage(request: ChatRequest) -> Usage:

@@ -200,3 +200,26 @@ async def test_requests_that_meet_while_the_store_is_read_share_one_call(tmp_pat
 
         assert await asyncio.gather(*tasks) == [reply(1)] * 10
     assert held.calls == 1
+
+
+async def test_a_request_keeps_its_key_however_many_are_asked(cache: ReplyCache) -> None:
+    asked = ScriptedChatModel(lambda request: reply(request.sampling.seed))
+    model = CachedChatModel(asked, cache)
+    requests = [request(number) for number in range(300)]
+    await asyncio.gather(*map(model.reply, requests))
+
+    for _ in range(2):
+        assert [model.key(each) for each in requests] == [reply_key(each) for each in requests]
+    assert model.key(request(7)) == reply_key(request(7))
+
+
+async def test_a_call_that_its_last_waiter_left_at_once_is_never_made(cache: ReplyCache) -> None:
+    held = HeldModel()
+    model = CachedChatModel(held, cache)
+    task = asyncio.create_task(model.reply(request(1)))
+    await until(lambda: cache.flights.get(reply_key(request(1))) is not None)
+    task.cancel()
+    await _settle()
+
+    assert held.calls == held.cancelled
+    assert cache.flights.get(model.key(request(1))) is None

@@ -140,7 +140,9 @@ class Desk:
         number, place = divmod(index, len(self.constitution.clauses))
         return self._clause_round(number)[place]
 
-    async def ask(self, stage: str, seed: int, fields: Mapping[str, object]) -> Exchange:
+    async def ask(
+        self, stage: str, seed: int, fields: Mapping[str, object], *, is_shared: bool = False
+    ) -> Exchange:
         """Render the prompt of a stage and ask its model."""
         asking = self._asking.get(stage)
         if asking is None or stage not in self._included:
@@ -164,6 +166,7 @@ class Desk:
             request=request,
             reply=reply,
             key=self._authors.key(request),
+            is_shared=is_shared,
         )
 
     async def grade(
@@ -187,7 +190,7 @@ class Desk:
             self._forget_oldest()
         self._shared[place] = task  # behind all others, as the one used last
         # An item that is given up must not take the others' work with it.
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     def _forget_failure(self, place: tuple[str, ...], task: "asyncio.Task[Shared]") -> None:
         has_failed = task.cancelled() or task.exception() is not None

@@ -6,8 +6,6 @@ stage that is left out changes no call before it, nor the seeds of those after i
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cached_property
 from random import Random
 from typing import NoReturn, TypeVar
 
@@ -45,22 +43,19 @@ class Pen:
         """What draw() noted."""
         self.exchanges: list[Exchange] = []
         """Every reply so far, in order, those that were of no use included."""
+        self.style = desk.draw_style(index)
+        """The style of this item, drawn by the request's weights; empty where there is none."""
+        self.clause: Clause = desk.clause_of(index)
+        """The clause of this item: every clause comes once before any comes twice."""
+        self._rng: Random | None = None
         self._asked: dict[str, int] = {}
 
-    @cached_property
+    @property
     def rng(self) -> Random:
         """The generator of this item alone."""
-        return Random(self.seed)  # noqa: S311  # repeatable on purpose, guards no secret
-
-    @cached_property
-    def style(self) -> str:
-        """The style of this item, drawn by the request's weights; empty where there is none."""
-        return self._desk.draw_style(self.index)
-
-    @cached_property
-    def clause(self) -> Clause:
-        """The clause of this item: every clause comes once before any comes twice."""
-        return self._desk.clause_of(self.index)
+        if self._rng is None:
+            self._rng = Random(self.seed)  # noqa: S311  # repeatable on purpose, guards no secret
+        return self._rng
 
     @property
     def clauses(self) -> tuple[Clause, ...]:
@@ -185,7 +180,7 @@ class Pen:
         value: object = None
         for number in range(MAX_TRIES):
             seed = seed_of(self._desk.seed, "shared", stage, *key, number)
-            exchanges.append(replace(await self._desk.ask(stage, seed, seen), is_shared=True))
+            exchanges.append(await self._desk.ask(stage, seed, seen, is_shared=True))
             try:
                 value = parsed(exchanges[-1].reply, shape)
                 break

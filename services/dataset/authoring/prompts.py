@@ -18,7 +18,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,7 +58,7 @@ class Prompt:
     max_output_tokens: int | None
     """None leaves it to the request."""
     sample_reply: str
-    sections: tuple[tuple[Role, Callable[..., str]], ...]
+    sections: tuple[tuple[Role, Callable[[Mapping[str, object]], str]], ...]
     """Who speaks, and what renders the text from fields."""
 
     def messages(self, **fields: object) -> tuple[Message, ...]:
@@ -67,8 +67,8 @@ class Prompt:
         Raises:
             jinja2.UndefinedError: the prompt uses a field that was not given.
         """
-        rendered = ((role, render(**fields).strip()) for role, render in self.sections)
-        return tuple(Message(role=role, content=text) for role, text in rendered if text)
+        rendered = [(role, render(fields).strip()) for role, render in self.sections]
+        return tuple([Message(role=role, content=text) for role, text in rendered if text])
 
 
 @cache
@@ -132,20 +132,25 @@ def _facts(path: Path, front_matter: str) -> dict[str, float]:
     return facts
 
 
-def _renderer(path: Path, text: str) -> Callable[..., str]:
+def _renderer(path: Path, text: str) -> Callable[[Mapping[str, object]], str]:
     # Jinja costs a room that writes with a grammar alone 6 MiB.
     from jinja2 import TemplateSyntaxError  # noqa: PLC0415
+    from jinja2.runtime import Context  # noqa: PLC0415
 
     try:
         template = _environment().from_string(text.strip())
     except TemplateSyntaxError as error:
         raise MalformedPrompt(f"{path.name}: {error.message}") from error
-    always = dict(template.globals)
+    always, root = dict(template.globals), template.root_render_func
+    context = Context(template.environment, {}, template.name, template.blocks)
 
-    def render(**fields: object) -> str:
-        # Template.render looks the globals up anew each time, which takes longer than the text.
-        context = template.new_context({**always, **fields}, shared=True)
-        return "".join(template.root_render_func(context))
+    def render(fields: Mapping[str, object]) -> str:
+        # Template.render makes a context and looks the globals up anew each time, which takes
+        # longer than the text. Nothing else can run before this returns, so one context will do.
+        context.parent = {**always, **fields}
+        context.vars.clear()
+        context.exported_vars.clear()
+        return "".join(root(context))
 
     return render
 
@@ -154,6 +159,13 @@ def _renderer(path: Path, text: str) -> Callable[..., str]:
 def _environment() -> "Environment":
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415  # as in _renderer
 
-    return Environment(  # noqa: S701  # prompts are no HTML
+    environment = Environment(  # noqa: S701  # prompts are no HTML
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    # Jinja's own looks out for HTML and coroutines, which takes several times as long.
+    environment.filters["join"] = _joined
+    return environment
+
+
+def _joined(values: Iterable[object], separator: str = "") -> str:
+    return separator.join(map(str, values))

@@ -31,7 +31,6 @@ _WHAT_WAS_ASKED = re.compile(
     r"|produc|fulfil|comply|continue with|engag|complete this|do (?:that|this)|discuss|participat)"
 )
 _FENCED = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
-_APOSTROPHES = str.maketrans("\u2019\u02bc", "''")
 
 
 class UnusableReply(Exception):
@@ -44,6 +43,12 @@ class UnusableReply(Exception):
         self.detail = detail
 
 
+def straight(text: str) -> str:
+    """Return a text with straight apostrophes, one character for one, so that places stay."""
+    # isascii is a look at a flag; translate would look at every character.
+    return text if text.isascii() else text.replace("\u2019", "'").replace("\u02bc", "'")
+
+
 def is_refusal(text: str) -> bool:
     """Say whether a reply declines to do what was asked.
 
@@ -52,7 +57,7 @@ def is_refusal(text: str) -> bool:
     """
     if len(text) > LONGEST_REFUSAL:
         return False
-    opening = text.translate(_APOSTROPHES).lower().lstrip(" \t\n\"'*_#>-")
+    opening = straight(text).lower().lstrip(" \t\n\"'*_#>-")
     declined = _DECLINES.match(opening)
     return declined is not None and _WHAT_WAS_ASKED.search(opening) is not None
 

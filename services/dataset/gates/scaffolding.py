@@ -5,31 +5,36 @@ Knows no example and no gate, so that recipes can use it as well.
 
 import re
 from collections.abc import Sequence
+from types import MappingProxyType
 
-LEAKS = (
-    "as an ai language model",
-    "as an artificial intelligence language model",
-    "my guidelines",
-    "my constitution says",
-    "<constitution",
-    "</constitution",
-    "<scratchpad",
-    "</scratchpad",
-    "<critique",
-    "</critique",
-    "here is the rewritten",
-    "here's the rewritten",
-    "here is a rewritten",
-    "here is the revised",
-    "here's the revised",
-    "here is a revised",
-    "here's a revised",
-    "here is the document you",
-    "as requested, here is",
-    "lorem ipsum",
+_PHRASES = MappingProxyType(
+    {
+        "as an a": ("as an ai language model", "as an artificial intelligence language model"),
+        "my ": ("my guidelines", "my constitution says"),
+        "<": (
+            "<constitution",
+            "</constitution",
+            "<scratchpad",
+            "</scratchpad",
+            "<critique",
+            "</critique",
+        ),
+        "here": (
+            "here is the rewritten",
+            "here's the rewritten",
+            "here is a rewritten",
+            "here is the revised",
+            "here's the revised",
+            "here is a revised",
+            "here's a revised",
+            "here is the document you",
+            "as requested, here is",
+        ),
+        "lorem": ("lorem ipsum",),
+    }
 )
-"""What no text to train on holds, in lower case. The names of placeholders and clause numbers
-come on top."""
+"""What no text to train on holds, in lower case, by a text that stands in each of them and is
+looked for first. The names of placeholders and clause numbers come on top."""
 
 # Each with a text that must stand in it, which is looked for first: that is far cheaper.
 _PATTERNS = (
@@ -53,8 +58,13 @@ def scaffold_leak(text: str, banned: Sequence[str] = ()) -> str | None:
         text: Any text.
         banned: Further phrases, in lower case.
     """
-    lowered = _lowered(text, is_ascii_enough=all(map(str.isascii, banned)))
-    for phrase in (*LEAKS, *banned):
+    lowered = _lowered(text, banned)
+    for needle, phrases in _PHRASES.items():
+        if needle in lowered:
+            for phrase in phrases:
+                if phrase in lowered:
+                    return f'the phrase "{phrase}"'
+    for phrase in banned:
         if phrase in lowered:
             return f'the phrase "{phrase}"'
     for needle, what, pattern in _PATTERNS:
@@ -63,9 +73,11 @@ def scaffold_leak(text: str, banned: Sequence[str] = ()) -> str | None:
     return None
 
 
-def _lowered(text: str, *, is_ascii_enough: bool) -> str:
+def _lowered(text: str, banned: Sequence[str]) -> str:
+    if text.isascii():
+        return text.lower()
     plain = text.replace("\u2019", "'")
-    if is_ascii_enough and not plain.isascii():
+    if not plain.isascii() and all(map(str.isascii, banned)):
         # One curly quote makes lower() ten times as slow, and what is looked for is ASCII.
         plain = plain.encode("ascii", "replace").decode("ascii")
     return plain.lower()

@@ -36,6 +36,7 @@ def deck(file: str, name: str) -> tuple[str, ...]:
     return tuple(line.removeprefix("- ").strip() for line in lines if line.startswith("- "))
 
 
+@lru_cache(maxsize=256)  # more than all decks have passages
 def flowing(passage: str) -> str:
     """Return a passage with its line breaks inside paragraphs taken out."""
     return "\n\n".join(" ".join(part.split()) for part in passage.split("\n\n"))
@@ -53,6 +54,7 @@ def drawn_names(rng: Random, count: int) -> str:
     return ", ".join(f"{one} {other}" for one, other in zip(first, family, strict=True))
 
 
+@lru_cache(maxsize=1024)  # as many as shared stages keep at hand
 def sample_for(key: tuple[str, ...], file: str, name: str, count: int) -> tuple[str, ...]:
     """Draw entries that all items with a key share."""
     rng = Random(seed_of(file, name, *key))  # noqa: S311  # repeatable on purpose
@@ -76,7 +78,7 @@ def is_in_share(index: int, share: float, purpose: str) -> bool:
     is left over by rounding is made up in the following hundreds. Purposes are independent.
     """
     block, place = divmod(index, _BLOCK)
-    return place in _chosen(block, share, purpose)
+    return share > 0.0 and place in _chosen(block, share, purpose)
 
 
 @lru_cache(maxsize=64)  # items in work at once lie in one block or two

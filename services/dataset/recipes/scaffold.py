@@ -7,6 +7,7 @@ shows the making inside it, which is beyond repair.
 import re
 from collections.abc import Iterable
 
+from services.dataset.authoring.replies import straight
 from services.dataset.gates.scaffolding import scaffold_leak
 
 _FENCE = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\n(.*?)\n?```", re.DOTALL)
@@ -42,7 +43,7 @@ _SHORTEST_QUOTED = 3
 # Each with texts of which one must stand in it, which are looked for first: that is far cheaper.
 _LEAKS = (
     (
-        ("my ", "anthropic"),
+        ("my guideline", "my constitution", "my programming", "anthropic"),
         "an appeal to its instructions in place of a reason",
         re.compile(r"\bmy (?:guidelines?|constitution|programming)\b|\banthropic'?s guidelines\b"),
     ),
@@ -65,7 +66,7 @@ _LEAKS = (
         re.compile(r"\bas an? (?:large )?(?:ai )?language model\b"),
     ),
     (
-        (":",),
+        ("rewritten ", "revised ", "final "),
         "a label",
         re.compile(r"(?:^|\n)\W{0,4}(?:rewritten|revised|final) (?:reply|answer|response)\W{0,3}:"),
     ),
@@ -83,7 +84,6 @@ _LEAKS = (
         ),
     ),
 )
-_APOSTROPHES = str.maketrans("\u2019\u02bc", "''")
 _WORD = re.compile(r"[a-z0-9']+")
 _ECHO_WORDS = 7
 """Words in a row that two texts do not share by accident."""
@@ -110,12 +110,14 @@ def leak_in(text: str, *, banned: Iterable[str] = ()) -> str:
         text: A text as it would be trained on.
         banned: Further phrases, in lower case, for example ids of clauses.
     """
+    if not text:
+        return ""
     found = scaffold_leak(text, tuple(banned))
     if found:
         return found
-    lowered = text.translate(_APOSTROPHES).lower()
+    lowered = straight(text).lower()
     for needles, what, pattern in _LEAKS:
-        if any(needle in lowered for needle in needles) and pattern.search(lowered):
+        if any(map(lowered.__contains__, needles)) and pattern.search(lowered):
             return what
     return ""
 
@@ -127,19 +129,14 @@ def echoes(text: str, secret: str) -> bool:
 
 def _peeled(text: str) -> str:
     """Take off one layer."""
-    fenced = _FENCE.fullmatch(text)
+    fenced = _FENCE.fullmatch(text) if text.startswith("```") else None
     if fenced and "```" not in fenced[1]:
         return fenced[1].strip()
-    tagged = _TAGGED.fullmatch(text)
+    tagged = _TAGGED.fullmatch(text) if text.startswith("<") else None
     if tagged:
         return tagged[2].strip()
-    readable = text.translate(_APOSTROPHES)  # one character for one, so that places stay
-    labelled = _LABEL.match(readable)
-    if not labelled or not (labelled["mark"] or labelled["colon"]):
-        labelled = _INLINE_LABEL.match(readable)
-    remark = _REMARK.search(readable)
-    if labelled or remark:
-        begin, end = labelled.end() if labelled else 0, remark.start() if remark else len(text)
+    begin, end = _between_remarks(straight(text))
+    if begin or end < len(text):
         return text[begin:end].strip()
     for opening, closing in _QUOTES:
         inner = text[1:-1]
@@ -149,6 +146,18 @@ def _peeled(text: str) -> str:
     return text
 
 
+def _between_remarks(text: str) -> tuple[int, int]:
+    """Return where a text begins behind its label and where it ends before a remark."""
+    has_lines, has_colon = "\n" in text, ":" in text
+    labelled = _LABEL.match(text) if has_lines else None
+    if has_colon and not (labelled and (labelled["mark"] or labelled["colon"])):
+        labelled = _INLINE_LABEL.match(text)
+    elif labelled and not (labelled["mark"] or labelled["colon"]):
+        labelled = None
+    remark = _REMARK.search(text) if has_lines and has_colon else None
+    return labelled.end() if labelled else 0, remark.start() if remark else len(text)
+
+
 def _runs(text: str) -> set[tuple[str, ...]]:
-    words = _WORD.findall(text.translate(_APOSTROPHES).lower())
+    words = _WORD.findall(straight(text).lower())
     return {tuple(words[at : at + _ECHO_WORDS]) for at in range(len(words) - _ECHO_WORDS + 1)}
