@@ -45,6 +45,7 @@ CONNECTIONS = 64
 WARM_RECORDS = 256
 RECORDS = {"teachwhy": 10_000, "distilabel": 1_000, "data-designer": 1_000}
 SCRIPTS = {"distilabel": "distilabel_two_calls.py", "data-designer": "data_designer_two_calls.py"}
+MIN_RATIOS = {"distilabel": 15.0, "data-designer": 8.0}
 GATE_RUNS = 2
 GATES_WITHOUT_JUDGE = 5
 GATED_EXAMPLES = 100_000
@@ -97,6 +98,7 @@ def _measures(found: dict[str, list[Measured]]) -> list[Measure]:
             better="higher",
             ours=[run.records_per_second for run in ours],
             peers={name: [run.records_per_second for run in runs] for name, runs in peers.items()},
+            min_ratio_by_peer={peer_version(name): ratio for name, ratio in MIN_RATIOS.items()},
         ),
         Measure.of(
             "CPU of a record",
@@ -168,6 +170,17 @@ def _peer(name: str, python: Path, url: str) -> Measured:
 
 
 @contextmanager
+def _on_core(core: int) -> Iterator[None]:
+    """This process on one core, inside the block."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
 def _room(url: str) -> Iterator[tuple[int, str]]:
     """The dataset room on the clients' core: its process id and its address."""
     with tempfile.TemporaryDirectory() as folder:
@@ -190,8 +203,7 @@ def _room(url: str) -> Iterator[tuple[int, str]]:
 
 
 async def _ours(url: str, *, seed: int) -> Measured:
-    os.sched_setaffinity(0, {CLIENT_CORE})
-    with _room(url) as (room, address):
+    with _on_core(CLIENT_CORE), _room(url) as (room, address):
         async with open_channel(address) as channel:
             stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
             await _receive(stub, WARM_RECORDS, seed=seed + 1000)
@@ -200,7 +212,6 @@ async def _ours(url: str, *, seed: int) -> Measured:
                 await _receive(stub, RECORDS["teachwhy"], seed=seed)
                 seconds = time.perf_counter() - begun
                 cpu = _cpu(room) - cpu
-    os.sched_setaffinity(0, {SERVER_CORE, CLIENT_CORE})
     return Measured(
         records_per_second=RECORDS["teachwhy"] / seconds,
         cpu_ms_per_record=1000 * cpu / RECORDS["teachwhy"],
@@ -210,8 +221,7 @@ async def _ours(url: str, *, seed: int) -> Measured:
 
 async def _gates() -> GatesMeasured:
     """Audit a dataset in the room; its examples are made and sent from the other core."""
-    os.sched_setaffinity(0, {SERVER_CORE})
-    with _room("http://127.0.0.1:1/v1") as (room, address):
+    with _on_core(SERVER_CORE), _room("http://127.0.0.1:1/v1") as (room, address):
         async with open_channel(address) as channel:
             stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
             with MemoryWatch([room]) as memory:

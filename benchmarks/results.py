@@ -113,6 +113,9 @@ class Measure(_Record):
     limit: Positive | None = None
     """What we promise: our median is on the better side of it, or on it."""
 
+    min_ratio_by_peer: dict[str, Positive] = {}
+    """How many times better than a peer we promise to be."""
+
     @classmethod
     def of(  # a measurement is these things; the class method only does the arithmetic
         cls,
@@ -123,6 +126,7 @@ class Measure(_Record):
         ours: Sequence[float],
         peers: Mapping[str, Sequence[float]] | None = None,
         limit: float | None = None,
+        min_ratio_by_peer: Mapping[str, float] | None = None,
     ) -> Self:
         """Make a measure from the values of its runs."""
         own = Runs.of(ours)
@@ -135,6 +139,7 @@ class Measure(_Record):
             peers=others,
             ratio_by_peer={peer: _ratio(own, runs, better) for peer, runs in others.items()},
             limit=limit,
+            min_ratio_by_peer=dict(min_ratio_by_peer or {}),
         )
 
     @model_validator(mode="after")
@@ -142,6 +147,8 @@ class Measure(_Record):
         ratios = {peer: _ratio(self.ours, runs, self.better) for peer, runs in self.peers.items()}
         if self.ratio_by_peer != ratios:
             raise ValueError(f"ratio_by_peer must be {ratios}")
+        if unknown := self.min_ratio_by_peer.keys() - self.peers.keys():
+            raise ValueError(f"min_ratio_by_peer names no measured peer: {sorted(unknown)}")
         return self
 
     @property

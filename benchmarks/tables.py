@@ -48,7 +48,7 @@ def _rows(measure: Measure) -> Iterator[str]:
         f"{measure.quantity} ({measure.unit})", "teachwhy", measure.ours, "", _limit(measure)
     )
     for peer, runs in measure.peers.items():
-        yield _row("", peer, runs, f"{measure.ratio_by_peer[peer]:.3g} x", "")
+        yield _row("", peer, runs, f"{measure.ratio_by_peer[peer]:.3g} x", _promise(measure, peer))
 
 
 def _row(quantity: str, who: str, runs: Runs, ratio: str, limit: str) -> str:
@@ -62,6 +62,14 @@ def _limit(measure: Measure) -> str:
         return ""
     sign = "<=" if measure.better == "lower" else ">="
     return f"{sign} {measure.limit:g}: {'kept' if measure.is_within_limit else 'MISSED'}"
+
+
+def _promise(measure: Measure, peer: str) -> str:
+    promised = measure.min_ratio_by_peer.get(peer)
+    if promised is None:
+        return ""
+    kept = measure.ratio_by_peer[peer] >= promised
+    return f">= {promised:g} x: {'kept' if kept else 'MISSED'}"
 
 
 def with_tables(text: str, tables: str) -> str:

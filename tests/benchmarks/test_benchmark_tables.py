@@ -33,6 +33,19 @@ def test_a_missed_limit_is_written_in_capitals() -> None:
     assert any(line.endswith(">= 5: MISSED |") for line in lines)
 
 
+def test_a_promised_ratio_stands_beside_its_peer_kept_or_not() -> None:
+    peers = {"old 2": [6.0], "older 1": [3.0]}
+    promised = {"old 2": 4.0, "older 1": 3.0}
+    lines = _table(
+        Measure.of(
+            "start", unit="s", better="lower", ours=[1.5], peers=peers, min_ratio_by_peer=promised
+        )
+    )
+
+    assert "|  | old 2 | 6 | 6 | 6 | 1 | 4 x | >= 4 x: kept |" in lines
+    assert "|  | older 1 | 3 | 3 | 3 | 1 | 2 x | >= 3 x: MISSED |" in lines
+
+
 def test_what_was_not_run_stands_under_its_table() -> None:
     lines = _table(Measure.of("rate", unit="1/s", better="higher", ours=[1]))
 
