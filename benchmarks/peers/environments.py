@@ -20,7 +20,9 @@ def peer_python(name: str) -> Path:
     if not stamp.exists() or stamp.read_bytes() != requirements.read_bytes():
         print(f"installing {name} into {environment.relative_to(Path.cwd())}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
+        # The file holds every package; a peer that asks for today's certificates gets last week's.
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps"]
+        pip += ["--requirement", str(requirements)]
         subprocess.run(pip, check=True)
         stamp.write_bytes(requirements.read_bytes())
     return python
