@@ -12,7 +12,7 @@ from typing import Literal
 from teachwhy.common.v1 import model_pb2
 from teachwhy.dataset.v1 import recipe_pb2
 
-from pipelines.experiment.spec_data import Author, Chunking, RecipeOptions
+from pipelines.experiment.spec_data import Augmentation, Author, Chunking, RecipeOptions
 from pipelines.experiment.spec_section import ModelName
 
 Writer = Literal["grammar", "language-model", "import"]
@@ -36,7 +36,7 @@ _OPTIONS: Mapping[Writer, tuple[str, ...]] = {
         "stage_models",
         "chunking",
     ),
-    "import": ("source",),
+    "import": ("source", "augmentation"),
 }
 """Options that mean something, by who writes."""
 
@@ -88,6 +88,8 @@ class DatasetRequests:
             spec.language_model.CopyFrom(self._language_model(part))
         elif writer == "import":
             spec.chat_import.source = part.source
+            if part.augmentation is not None:
+                spec.chat_import.augmentation.CopyFrom(_augmentation(part.augmentation))
         else:
             spec.microworld.CopyFrom(_microworld(part, seed))
         return spec
@@ -96,11 +98,12 @@ class DatasetRequests:
         given = part.model_dump(exclude_defaults=True)
         for other, names in _OPTIONS.items():
             for name in names:
-                if other != writer and name in given:
+                if name in given and name not in _OPTIONS[writer]:
                     yield (
                         f"{name}: is an option of recipes written by {_IN_WORDS[other]}; "
                         f"{part.recipe} is written by {_IN_WORDS[writer]}"
                     )
+                    del given[name]
         if writer == "language-model" and self.author is None:
             yield (
                 f"recipe: {part.recipe} is written by language models, and the file has no "
@@ -131,7 +134,7 @@ class DatasetRequests:
         if author.temperature is not None:
             message.temperature = author.temperature
         if part.augmentation is not None:
-            message.augmentation.CopyFrom(recipe_pb2.Augmentation(**part.augmentation.model_dump()))
+            message.augmentation.CopyFrom(_augmentation(part.augmentation))
         if author.spending_limit is not None:
             message.spending_limit.CopyFrom(
                 recipe_pb2.SpendingLimit(**author.spending_limit.model_dump())
@@ -139,6 +142,10 @@ class DatasetRequests:
         if author.judge_model is not None:
             message.judge_model.CopyFrom(model_ref(author.judge_model))
         return message
+
+
+def _augmentation(chosen: Augmentation) -> recipe_pb2.Augmentation:
+    return recipe_pb2.Augmentation(**chosen.model_dump())
 
 
 def model_ref(name: ModelName) -> model_pb2.ModelRef:

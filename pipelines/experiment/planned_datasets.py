@@ -172,6 +172,7 @@ _FIELDS = (
     ("spec.language_model.variant", "variant"),
     ("spec.language_model", "author"),
     ("spec.microworld.", ""),
+    ("spec.chat_import.augmentation", "augmentation"),
     ("spec.chat_import.", ""),
     ("spec.token_budget", "tokens"),
     ("spec.recipe", "recipe"),

@@ -60,7 +60,8 @@ class RecipeOptions(Section):
         description="Language models: weights of the recipe's styles; empty means alike.",
     )
     augmentation: Annotated[
-        Augmentation | None, Field(description="Language models: additions to chats.")
+        Augmentation | None,
+        Field(description="Language models and imports: additions to chats."),
     ] = None
     model: Annotated[
         ModelName | None, Field(description="Language models: in place of author.model.")

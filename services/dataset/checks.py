@@ -7,6 +7,7 @@ from services.dataset.recipe import AuthorKind, Recipe, TrainingForm
 from services.dataset.spec import (
     MAX_TOKEN_BUDGET,
     MAX_UNSEEN_TWIN_OBJECTS,
+    Augmentation,
     AuthorSettings,
     DatasetSpec,
     GrammarSettings,
@@ -53,8 +54,11 @@ def check_spec(
         case LanguageSettings() as language if recipe.author is AuthorKind.LANGUAGE_MODEL:
             violations += [*_stages(language, recipe), *_choices(language, recipe)]
             violations += [*_endpoints(language, endpoints)]
-            violations += [*_sampling(language), *_augmentation(language, recipe)]
+            violations += _sampling(language)
+            violations += _augmentation(language.augmentation, recipe, _LANGUAGE)
             violations += [*_spending(language, recipe, has_price), *_judging(language, recipe)]
+        case ImportSettings(augmentation=augmentation) if recipe.author is AuthorKind.IMPORT:
+            violations += _augmentation(augmentation, recipe, _IMPORT)
     if violations:
         raise InvalidField(*violations)
 
@@ -178,8 +182,10 @@ def _sampling(language: LanguageSettings) -> Iterator[FieldViolation]:
         )
 
 
-def _augmentation(language: LanguageSettings, recipe: Recipe) -> Iterator[FieldViolation]:
-    augmentation, field = language.augmentation, f"{_LANGUAGE}.augmentation"
+def _augmentation(
+    augmentation: Augmentation | None, recipe: Recipe, author: str
+) -> Iterator[FieldViolation]:
+    field = f"{author}.augmentation"
     if augmentation is None:
         return
     if recipe.form is TrainingForm.DOCUMENT:

@@ -61,11 +61,12 @@ class Datasets:
         match recipe, spec.author:
             case LanguageRecipe(), LanguageSettings() as settings:
                 return await self._open_language(spec, recipe, settings)
-            case ImportRecipe(), ImportSettings(source=name):
+            case ImportRecipe(), ImportSettings() as chosen:
                 return ImportedDataset(
                     spec=spec,
                     recipe=recipe,
-                    source=await self._studio.sources.open(name),
+                    settings=chosen,
+                    source=await self._studio.sources.open(chosen.source),
                     counter=await self._studio.counter(),
                 )
             case GrammarRecipe(), author:

@@ -87,6 +87,8 @@ class ImportSettings:
 
     source: str
     """Name of a source in the room's settings."""
+    augmentation: Augmentation | None = None
+    """What is added to the chats."""
 
 
 AuthorSettings: TypeAlias = GrammarSettings | LanguageSettings | ImportSettings

@@ -75,8 +75,10 @@ def spec_to_proto(spec: DatasetSpec) -> recipe_pb2.DatasetSpec:
             )
         case LanguageSettings() as language:
             message.language_model.CopyFrom(_language_to_proto(language))
-        case ImportSettings(source=source):
+        case ImportSettings(source=source, augmentation=augmentation):
             message.chat_import.source = source
+            if augmentation is not None:
+                message.chat_import.augmentation.CopyFrom(_augmentation_to_proto(augmentation))
     return message
 
 
@@ -114,7 +116,9 @@ def _author(spec: recipe_pb2.DatasetSpec) -> AuthorSettings | None:
         case "language_model":
             return _language(spec.language_model)
         case "chat_import":
-            return ImportSettings(source=spec.chat_import.source)
+            return ImportSettings(
+                source=spec.chat_import.source, augmentation=_augmentation(spec.chat_import)
+            )
     return None
 
 
@@ -163,7 +167,9 @@ def _language(author: recipe_pb2.LanguageModelAuthor) -> LanguageSettings:
     return settings
 
 
-def _augmentation(author: recipe_pb2.LanguageModelAuthor) -> Augmentation | None:
+def _augmentation(
+    author: recipe_pb2.LanguageModelAuthor | recipe_pb2.ChatImport,
+) -> Augmentation | None:
     if not author.HasField("augmentation"):
         return None
     return Augmentation(
@@ -213,11 +219,13 @@ def _language_to_proto(settings: LanguageSettings) -> recipe_pb2.LanguageModelAu
     if settings.judge_model is not None:
         message.judge_model.CopyFrom(model_ref_to_proto(settings.judge_model))
     if settings.augmentation is not None:
-        message.augmentation.CopyFrom(
-            recipe_pb2.Augmentation(
-                unused_tools_share=settings.augmentation.unused_tools_share,
-                system_prompt_share=settings.augmentation.system_prompt_share,
-                persona_share=settings.augmentation.persona_share,
-            )
-        )
+        message.augmentation.CopyFrom(_augmentation_to_proto(settings.augmentation))
     return message
+
+
+def _augmentation_to_proto(augmentation: Augmentation) -> recipe_pb2.Augmentation:
+    return recipe_pb2.Augmentation(
+        unused_tools_share=augmentation.unused_tools_share,
+        system_prompt_share=augmentation.system_prompt_share,
+        persona_share=augmentation.persona_share,
+    )

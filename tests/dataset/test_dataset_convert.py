@@ -116,6 +116,9 @@ GRAMMARS = st.builds(
     system_prompt_share=SHARES,
     unseen_twin_objects=st.integers(-(2**31), 2**31 - 1),
 )
+AUGMENTATIONS = st.none() | st.builds(
+    Augmentation, unused_tools_share=SHARES, system_prompt_share=SHARES, persona_share=SHARES
+)
 LANGUAGES = st.builds(
     LanguageSettings,
     model=MODELS,
@@ -128,17 +131,11 @@ LANGUAGES = st.builds(
     constitution=st.builds(
         ConstitutionSource, markdown=st.text(), chunking=st.sampled_from(Chunking)
     ),
-    augmentation=st.none()
-    | st.builds(
-        Augmentation,
-        unused_tools_share=SHARES,
-        system_prompt_share=SHARES,
-        persona_share=SHARES,
-    ),
+    augmentation=AUGMENTATIONS,
     spending_limit=st.builds(SpendingLimit, max_tokens=st.integers(0, 2**40), max_usd=SHARES),
     judge_model=st.none() | MODELS,
 )
-IMPORTS = st.builds(ImportSettings, source=st.text())
+IMPORTS = st.builds(ImportSettings, source=st.text(), augmentation=AUGMENTATIONS)
 SPECS = st.builds(
     DatasetSpec,
     recipe=st.text(),

@@ -115,6 +115,40 @@ async def test_an_example_says_from_which_row_it_comes(
         assert lineage.draws["row"] == f"chats.jsonl:{number}"
 
 
+async def test_surroundings_are_put_around_a_share_of_the_chats_and_change_no_turn(
+    tmp_path: Path, chats: dict[str, str]
+) -> None:
+    spec = _spec("lines", 30_000)
+    plain = [item.example for item in await _items(chats, spec, tmp_path)][:100]
+    shares = {"unused_tools_share": 0.5, "system_prompt_share": 0.25, "persona_share": 0.1}
+    spec.chat_import.augmentation.CopyFrom(recipe_pb2.Augmentation(**shares))
+    items = await _items(chats, spec, tmp_path)
+    around = [item.example for item in items][:100]
+
+    assert sum(bool(each.chat.tools) for each in around) == 50
+    for name, share in (("unused_tools", 0.5), ("system_prompt", 0.25), ("persona", 0.1)):
+        assert sum(name in each.lineage.draws for each in around) == 100 * share
+    for before, after in zip(plain, around, strict=True):
+        assert list(after.chat.messages)[-len(before.chat.messages) :] == list(before.chat.messages)
+        assert len(after.chat.messages) - len(before.chat.messages) in {0, 1}
+
+    point = pb.ResumePoint(next_index=77, cumulative_tokens=around[76].cumulative_tokens)
+    assert await _items(chats, spec, tmp_path, point) == items[77:]
+
+
+async def test_a_share_beyond_one_is_refused_by_its_path(
+    tmp_path: Path, chats: dict[str, str]
+) -> None:
+    spec = _spec("lines", 100)
+    spec.chat_import.augmentation.persona_share = 1.5
+
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await _items(chats, spec, tmp_path)
+
+    [violation] = error_details(raised.value).violations
+    assert violation.field == "spec.chat_import.augmentation.persona_share"
+
+
 async def test_a_source_that_is_too_short_says_how_much_there_is(
     tmp_path: Path, chats: dict[str, str]
 ) -> None:

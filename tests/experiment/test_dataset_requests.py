@@ -88,6 +88,14 @@ def test_an_import_names_its_source() -> None:
     assert spec_of({"recipe": "imported-chats", "source": "replay"}).chat_import.source == "replay"
 
 
+def test_the_control_may_have_the_surroundings_of_the_arms() -> None:
+    shares = {"unused_tools_share": 0.5, "system_prompt_share": 0.25, "persona_share": 0.0}
+    part: dict[str, object] = {"recipe": "imported-chats", "source": "replay"}
+    part["augmentation"] = shares
+
+    assert spec_of(part).chat_import.augmentation.unused_tools_share == 0.5
+
+
 @pytest.mark.parametrize(
     ("part", "message"),
     [

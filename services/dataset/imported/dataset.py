@@ -8,13 +8,14 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.dataset.authoring.seeds import seed_of
 from services.dataset.authoring.yields import YieldWatch
 from services.dataset.dataset import Plan
 from services.dataset.example import (
     MAX_DETAIL_CHARACTERS,
+    Conversation,
     Example,
     Item,
     Lineage,
@@ -25,8 +26,9 @@ from services.dataset.example import (
 )
 from services.dataset.imported.chats import MalformedRow, chat_of
 from services.dataset.imported.files import Row, RowFile, UnreadableRow
-from services.dataset.imported.recipe import READ, ImportRecipe
-from services.dataset.spec import DatasetSpec, ResumePoint
+from services.dataset.imported.recipe import AUGMENT, READ, ImportRecipe
+from services.dataset.recipes.surroundings import NoUnusedTools, dressed, wanted_for
+from services.dataset.spec import Augmentation, DatasetSpec, ImportSettings, ResumePoint
 from services.dataset.tokens import TokenCounter
 from services.servicekit.digest import digest_of
 from services.servicekit.errors import InvalidField
@@ -57,6 +59,7 @@ class ImportedDataset:
 
     spec: DatasetSpec
     recipe: ImportRecipe
+    settings: ImportSettings
     source: Source
     counter: TokenCounter
 
@@ -136,15 +139,17 @@ class ImportedDataset:
         try:
             if isinstance(row.value, UnreadableRow):
                 raise MalformedRow(row.value.detail)  # noqa: TRY301  # one way to reject a row
-            content = chat_of(row.value)
-        except MalformedRow as fault:
+            content, draws = self._augmented(chat_of(row.value), index)
+        except (MalformedRow, NoUnusedTools) as fault:
+            is_malformed = isinstance(fault, MalformedRow)
             return Rejection(
                 index=index,
-                stage=READ,
-                reason=RejectionReason.MALFORMED,
+                stage=READ if is_malformed else AUGMENT,
+                reason=RejectionReason.MALFORMED if is_malformed else RejectionReason.FILTERED,
                 detail=f"{place}: {fault}"[:MAX_DETAIL_CHARACTERS],
                 lineage=lineage,
             )
+        lineage = replace(lineage, draws={**lineage.draws, **draws})
         num_tokens = max(1, self.counter.count(content))
         return Example(
             index=index,
@@ -154,6 +159,14 @@ class ImportedDataset:
             cumulative_tokens=tokens_before + num_tokens,
             lineage=lineage,
         )
+
+    def _augmented(self, chat: Conversation, index: int) -> tuple[Conversation, dict[str, str]]:
+        wanted = wanted_for(index, self.settings.augmentation or Augmentation())
+        if not wanted:
+            return chat, {}
+        rng = random.Random(seed_of("augmentation", self.spec.seed, index))  # noqa: S311
+        around = dressed(chat, wanted, rng)
+        return around.conversation, around.draws
 
 
 def _shuffled(values: list[int] | list[Row], seed: int) -> None:

@@ -6,9 +6,17 @@ from services.dataset.recipe import AuthorKind, Recipe, Stage, TrainingForm
 from services.servicekit.digest import code_digest, digest_of
 
 READ = "read"
-"""Name of the one stage."""
+AUGMENT = "augment"
+"""Names of the stages."""
 
-_DECIDING_CODE = ("services.dataset.example", "services.dataset.imported")
+_DECIDING_CODE = (
+    "services.dataset.example",
+    "services.dataset.imported",
+    "services.dataset.recipes.surroundings",
+    "services.dataset.recipes.system_prompts",
+    "services.dataset.recipes.unused_tools",
+    "services.dataset.recipes.decks",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,5 +37,8 @@ IMPORTED_CHATS = ImportRecipe(
     description="Chats of a JSONL or Parquet file, in an order drawn by the seed: the "
     "token-matched control for fine-tuning as such, or replay data to mix in.",
     form=TrainingForm.CHAT,
-    stages=(Stage(name=READ, title="Reads a row and checks that it is a chat."),),
+    stages=(
+        Stage(name=READ, title="Read a row and check that it is a chat"),
+        Stage(name=AUGMENT, title="Add what the request's augmentation asks for"),
+    ),
 )

@@ -564,16 +564,25 @@ class ChatImport(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SOURCE_FIELD_NUMBER: _builtins.int
+    AUGMENTATION_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Required. Name of a source in the room's settings, which say where it lies."""
+    @_builtins.property
+    def augmentation(self) -> Global___Augmentation:
+        """Optional. What is added to the chats, so that a control has the surroundings
+        of the arms; unset adds nothing. Nobody checks that a tool is never needed;
+        a chat about the subject of every set of tools is rejected.
+        """
+
     def __init__(
         self,
         *,
         source: _builtins.str = ...,
+        augmentation: Global___Augmentation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["augmentation", b"augmentation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["augmentation", b"augmentation", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
