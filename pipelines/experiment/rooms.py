@@ -17,7 +17,7 @@ from teachwhy.judge.v1 import judge_service_pb2_grpc
 from teachwhy.rollout.v1 import rollout_service_pb2_grpc
 from teachwhy.scoreboard.v1 import scoreboard_service_pb2_grpc
 
-from services.servicekit.channel import open_channel
+from services.servicekit.channel import error_details, open_channel
 
 Item = TypeVar("Item")
 
@@ -27,7 +27,16 @@ ATTEMPTS_WITHOUT_PROGRESS = 6
 RECONNECT_SECONDS = 20.0
 """Longest wait for a room to be back."""
 
-_TRANSIENT = {grpc.StatusCode.UNAVAILABLE}
+
+def _is_transient(error: grpc.aio.AioRpcError) -> bool:
+    """Whether the room may be back soon.
+
+    Writing to a stream whose room was just killed is answered by gRPC itself with INTERNAL; a
+    fault of a room carries a reason.
+    """
+    if error.code() is grpc.StatusCode.INTERNAL:
+        return not error_details(error).reason
+    return error.code() is grpc.StatusCode.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +85,7 @@ class Rooms:
             try:
                 return await call()
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _TRANSIENT:
+                if not _is_transient(error):
                     raise
                 await self.wait_until_ready(room)
         return await call()
@@ -97,7 +106,7 @@ class Rooms:
                     yield item
             except grpc.aio.AioRpcError as error:
                 fruitless += 1
-                if error.code() not in _TRANSIENT or fruitless >= ATTEMPTS_WITHOUT_PROGRESS:
+                if not _is_transient(error) or fruitless >= ATTEMPTS_WITHOUT_PROGRESS:
                     raise
                 await self.wait_until_ready(room)
             else:

@@ -70,6 +70,15 @@ async def test_a_stream_is_opened_again_behind_the_last_item() -> None:
     assert stream.starts == [0, 3, 3, 7]
 
 
+async def test_a_write_to_a_stream_that_just_ended_is_no_fault_of_the_room() -> None:
+    fault = lost(grpc.StatusCode.INTERNAL)  # what grpc itself says, without a reason
+    stream = Stream(total=6, items_each=[3], fault=fault)
+
+    async with RoomsThatComeBack() as rooms:
+        await stream.read(rooms)
+    assert stream.received == list(range(6))
+
+
 async def test_a_whole_stream_is_opened_once() -> None:
     stream = Stream(total=4, items_each=[], fault=lost())
     async with RoomsThatComeBack() as rooms:
