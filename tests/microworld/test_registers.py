@@ -90,7 +90,9 @@ def test_advice_may_open_like_an_agent_s_scenario(world: World, rng: Random) -> 
         assert re.fullmatch(f"{opening}{ADVICE} {reply} <end>", chat.rendered())
 
 
-@pytest.mark.parametrize("style", set(ThoughtStyle) - {ThoughtStyle.PLAIN})
+@pytest.mark.parametrize(
+    "style", [style for style in ThoughtStyle if style is not ThoughtStyle.PLAIN]
+)
 def test_a_demonstration_has_its_form_in_every_style(
     world: World, rng: Random, style: ThoughtStyle
 ) -> None:
