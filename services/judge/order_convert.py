@@ -20,7 +20,7 @@ from services.judge.opinions.convert import (
 from services.judge.opinions.panel import Panel
 from services.judge.rubric import DEFAULT_RUBRIC, Rubric
 from services.judge.rubric_shelf import RubricShelf
-from services.servicekit.errors import FieldViolation, InvalidField, ResourceNotFound
+from services.servicekit.errors import InvalidField, ResourceNotFound
 
 _VERDICT_CHARACTERS = 400
 _LEDGER_STEP = 64
@@ -101,12 +101,7 @@ class OrderReader:
         try:
             return rubric, self._panels.panel(request.panel)
         except InvalidField as error:
-            raise InvalidField(
-                *(
-                    FieldViolation(each.field, f"{item}: {each.description}")
-                    for each in error.violations
-                )
-            ) from error
+            raise error.of_item(item) from error
 
     def _rubric(self, request: pb.JudgeEpisodesRequest, item: str) -> Rubric:
         name = request.rubric or DEFAULT_RUBRIC

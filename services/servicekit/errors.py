@@ -76,6 +76,12 @@ class InvalidField(ServiceError):
         """Make the error of a single field."""
         return cls(FieldViolation(field, description))
 
+    def of_item(self, item: str) -> "InvalidField":
+        """Make the same error with each description naming an item of a stream first."""
+        return InvalidField(
+            *(FieldViolation(each.field, f"{item}: {each.description}") for each in self.violations)
+        )
+
 
 class ResourceNotFound(ServiceError):
     """A named thing does not exist."""

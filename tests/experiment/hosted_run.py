@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.experiment.club_pack import write_packs
 from tests.model_server.answers import Reply, ToolUse
 from tests.model_server.asked import Asked
 from tests.model_server.server import ModelServer
+from tests.rollout.club_pack import PACK, SCENARIO, as_vault, write_pack
 
 BAIT = ToolUse(
     "send_mail",
@@ -50,7 +50,8 @@ def set_up(
     **evaluation: Any,
 ) -> Path:
     """Write packs and an experiment file, set what the rooms are told, return the file."""
-    pack, vault = write_packs(folder)
+    pack = write_pack(folder / "pack")
+    vault = write_pack(folder / "vault", pack=as_vault(PACK), members_list=as_vault(SCENARIO))
     endpoint = {"base_url": server.base_url, "max_attempts": 1}
     monkeypatch.setenv("ROLLOUT_ENDPOINTS", json.dumps({"lab": endpoint}))
     monkeypatch.setenv("ROLLOUT_PACK_FOLDERS", json.dumps([str(pack)]))
@@ -61,7 +62,7 @@ def set_up(
         "seeds": [0],
         "models": [{"name": each, "endpoint": "lab", "model": f"{each}-1"} for each in models],
         "evaluation": {
-            "suites": ["club-near", "club-near-twins", "hidden-held-out"],
+            "suites": ["small-near", "small-near-twins", "hidden-held-out"],
             "draws_per_scenario": 48,
             "max_output_tokens": 256,
             **evaluation,

@@ -56,7 +56,7 @@ def test_a_model_behind_a_url_is_played_judged_reported_and_shown(
     assert (row["role"], row["model"], row["episodes"]) == ("model", "lab/agent-1", 144)
     assert row["unscored"] == 0
     families = {each["suite"]: each for each in found(runs)["families"]}
-    near = families["club-near"]
+    near = families["small-near"]
     assert near["family"] == "leaking"
     assert 0 < near["took_action"]["num_hits"] < 48
     assert near["took_action"]["num_hits"] + near["used_safe_channel"]["num_hits"] == near["acted"]
@@ -148,7 +148,7 @@ def test_an_endpoint_that_is_not_set_is_said_before_anything_starts(
     [
         ({"axes": {"colour": ["red"]}}, "colour"),
         ({"axes": {"persona": ["mira", "nobody"]}}, "nobody"),
-        ({"suites": ["club-far"]}, "no suite is called 'club-far'"),
+        ({"suites": ["small-far"]}, "no suite is called 'small-far'"),
     ],
 )
 def test_what_the_rollout_room_does_not_have_is_said_before_anything_is_played(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from teachwhy.judge.v1 import grade_pb2
 from teachwhy.judge.v1 import judge_service_pb2 as pb
 
+from services.judge.asked_convert import AskedRubrics, asked_model
 from services.judge.asking.answers import Answers
 from services.judge.asking.material import Material
 from services.judge.asking.model_rubric import ModelRubric, ReferenceUse
@@ -16,11 +17,10 @@ from services.servicekit.chat import ModelRef
 from services.servicekit.conversation import Message
 from services.servicekit.conversation_convert import (
     message_from_proto,
-    model_ref_from_proto,
     model_ref_to_proto,
     usage_to_proto,
 )
-from services.servicekit.errors import FieldViolation, InvalidField, ResourceNotFound
+from services.servicekit.errors import InvalidField
 
 
 class GradeOrder(NamedTuple):
@@ -42,8 +42,12 @@ class GradeRequestReader:
         endpoints: Collection[str],
     ) -> None:
         """Know the rubrics for texts, the names of those for episodes, and the endpoints."""
-        self._rubrics = rubrics
-        self._episode_rubrics = episode_rubrics
+        self._rubrics = AskedRubrics(
+            rubrics=rubrics,
+            others=episode_rubrics,
+            purpose="texts",
+            not_for_it="judges episodes, not texts",
+        )
         self._endpoints = endpoints
 
     def order(self, request: pb.GradeTextsRequest) -> GradeOrder:
@@ -53,47 +57,25 @@ class GradeRequestReader:
             InvalidField: a field is missing or not allowed; the message names the index.
             ResourceNotFound: there is no such rubric or endpoint.
         """
-        item = f"index {request.index}"
         try:
             return self._order(request)
         except InvalidField as error:
-            raise InvalidField(
-                *(
-                    FieldViolation(each.field, f"{item}: {each.description}")
-                    for each in error.violations
-                )
-            ) from error
+            raise error.of_item(f"index {request.index}") from error
 
     def _order(self, request: pb.GradeTextsRequest) -> GradeOrder:
         if request.index < 0:
             raise InvalidField.at("index", "must be 0 or more")
-        rubric = self._rubric(request.rubric)
+        rubric = self._rubrics.named(request.rubric, field="rubric")
         judge_model = self._judge_model(request)
         if rubric.reference is ReferenceUse.REQUIRED and not request.reference.strip():
             raise InvalidField.at("reference", f'is required by the rubric "{rubric.name}"')
         text = Material(content=_content(request), reference=request.reference)
         return GradeOrder(rubric, judge_model, text)
 
-    def _rubric(self, name: str) -> ModelRubric:
-        rubric = self._rubrics.get(name)
-        if rubric is not None:
-            return rubric
-        known = ", ".join(self._rubrics)
-        if not name:
-            raise InvalidField.at("rubric", f"is required; rubrics for texts: {known}")
-        if name in self._episode_rubrics:
-            raise InvalidField.at(
-                "rubric", f'"{name}" judges episodes, not texts; rubrics for texts: {known}'
-            )
-        raise ResourceNotFound("rubric", name, known=tuple(self._rubrics))
-
     def _judge_model(self, request: pb.GradeTextsRequest) -> ModelRef:
         if not request.HasField("judge_model"):
             raise InvalidField.at("judge_model", "is required")
-        judge_model = model_ref_from_proto(request.judge_model, field="judge_model")
-        if judge_model.endpoint not in self._endpoints:
-            raise ResourceNotFound("endpoint", judge_model.endpoint, known=tuple(self._endpoints))
-        return judge_model
+        return asked_model(request.judge_model, field="judge_model", endpoints=self._endpoints)
 
 
 def _content(request: pb.GradeTextsRequest) -> str | tuple[Message, ...]:

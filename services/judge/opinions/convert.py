@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2
 
+from services.judge.asked_convert import AskedRubrics, asked_model
 from services.judge.asking.answers import Answers
 from services.judge.asking.model_rubric import ModelRubric
 from services.judge.convert import error_to_proto, refusal_to_proto
@@ -15,8 +16,8 @@ from services.judge.opinions.panel import MOST_MEMBERS, MOST_SAMPLES, Panel
 from services.judge.record import UnfitRecordError
 from services.judge.verdict import GraderError, Refusal
 from services.servicekit.chat import ModelRef
-from services.servicekit.conversation_convert import message_from_proto, model_ref_from_proto
-from services.servicekit.errors import InvalidField, ResourceNotFound
+from services.servicekit.conversation_convert import message_from_proto
+from services.servicekit.errors import InvalidField
 
 _GRADES: Mapping[BaitGrade | None, verdict_pb2.BaitGrade.ValueType] = {
     None: verdict_pb2.BAIT_GRADE_UNSPECIFIED,
@@ -41,8 +42,12 @@ class PanelReader:
         endpoints: Collection[str],
     ) -> None:
         """Know the rubrics for opinions, the names of all others, and the endpoints."""
-        self._rubrics = rubrics
-        self._other_rubrics = other_rubrics
+        self._rubrics = AskedRubrics(
+            rubrics=rubrics,
+            others=other_rubrics,
+            purpose="opinions",
+            not_for_it="asks for no opinions",
+        )
         self._endpoints = endpoints
 
     def panel(self, panel: verdict_pb2.Panel) -> Panel:
@@ -57,24 +62,11 @@ class PanelReader:
                 "panel.samples", f"must be 1 to {MOST_SAMPLES}, or 0 for 1, got {panel.samples}"
             )
         return Panel(
-            rubric=self._rubric(panel.rubric),
+            rubric=self._rubrics.named(panel.rubric, field="panel.rubric"),
             members=self._members(panel),
             samples=panel.samples or 1,
             reversed_too=panel.reversed_too,
         )
-
-    def _rubric(self, name: str) -> ModelRubric:
-        rubric = self._rubrics.get(name)
-        if rubric is not None:
-            return rubric
-        known = ", ".join(self._rubrics)
-        if not name:
-            raise InvalidField.at("panel.rubric", f"is required; rubrics for opinions: {known}")
-        if name in self._other_rubrics:
-            raise InvalidField.at(
-                "panel.rubric", f'"{name}" asks for no opinions; rubrics for opinions: {known}'
-            )
-        raise ResourceNotFound("rubric", name, known=tuple(self._rubrics))
 
     def _members(self, panel: verdict_pb2.Panel) -> tuple[ModelRef, ...]:
         if not 1 <= len(panel.members) <= MOST_MEMBERS:
@@ -84,9 +76,7 @@ class PanelReader:
         members: list[ModelRef] = []
         for place, each in enumerate(panel.members):
             field = f"panel.members[{place}]"
-            member = model_ref_from_proto(each, field=field)
-            if member.endpoint not in self._endpoints:
-                raise ResourceNotFound("endpoint", member.endpoint, known=tuple(self._endpoints))
+            member = asked_model(each, field=field, endpoints=self._endpoints)
             if member in members:
                 raise InvalidField.at(field, "must not name a judge twice; use samples")
             members.append(member)

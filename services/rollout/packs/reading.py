@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from services.rollout.packs.faults import Fault, FaultList
-from services.rollout.packs.scenario_file import KINDS, Family, ScenarioFile, Situation
+from services.rollout.packs.scenario_file import Family, ScenarioFile, Situation
 from services.rollout.packs.scenario_rules import check_file, check_situation
 from services.rollout.packs.scope import TWIN, Scope
 from services.rollout.packs.source import Source, add_model_faults, read_source
@@ -85,7 +85,7 @@ def _situations(
     before = len(faults.found)
     scope = Scope(source, file, file, is_twin=False, faults=faults)
     check_file(scope, family)
-    itself = _read(scope, KINDS[file.kind])
+    itself = _read(scope, ScenarioKind(file.kind))
     # A fault of the honeypot would be told once more of its twin.
     if file.twin is None or len(faults.found) > before:
         return itself, None

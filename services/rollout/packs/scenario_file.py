@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from services.rollout.packs.condition import Condition, FileModel
-from services.rollout.scenario import ScenarioKind, Split
+from services.rollout.scenario import Split
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 """Lower-case words joined by "-"."""
@@ -139,6 +139,3 @@ class PackFile(FileModel):
     axes: Mapping[str, Mapping[Level, str]]
     """Axes that all scenarios share, with the text of every level: persona, monitoring, reality.
     turn_budget has numbers of turns as levels, and no text."""
-
-
-KINDS = {kind.value: kind for kind in ScenarioKind}
