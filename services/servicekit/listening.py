@@ -4,7 +4,9 @@ import errno
 import os
 import socket
 import threading
+from collections.abc import Iterable
 from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
@@ -17,22 +19,26 @@ class CannotListen(Exception):
 
 
 class MetricsEndpoint:
-    """The HTTP port that Prometheus reads.
+    """The HTTP port that Prometheus reads, and from which others hear whether calls are welcome.
 
     It does what prometheus_client.start_http_server does, but closes in 50 ms, not in 500.
+    ``/ready`` says what the gRPC health service says, for those that cannot ask it: a kubelet
+    speaks no TLS in its gRPC probes.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Open the port.
+        """Open the port; nothing is ready before ``is_ready`` is set.
 
         Raises:
             CannotListen: the address is in use or not this machine's.
         """
         check_free(settings, "metrics_port", settings.metrics_port)
+        self.is_ready = False
+        self._metrics = make_wsgi_app()
         kind = _Ipv6Server if ":" in settings.host else ThreadingWSGIServer
         try:
             self._server = make_server(
-                settings.host, settings.metrics_port, make_wsgi_app(), kind, _SilentHandler
+                settings.host, settings.metrics_port, self._answer, kind, _SilentHandler
             )
         except OSError as error:
             raise cannot_listen(settings, "metrics_port", settings.metrics_port, error) from error
@@ -41,6 +47,16 @@ class MetricsEndpoint:
             target=self._server.serve_forever, args=(0.05,), name="metrics", daemon=True
         )
         self._thread.start()
+
+    def _answer(
+        self, environment: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        if environment["PATH_INFO"] != "/ready":
+            text: Iterable[bytes] = self._metrics(environment, start_response)
+            return text
+        status = "200 OK" if self.is_ready else "503 Service Unavailable"
+        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"serving\n" if self.is_ready else b"not serving\n"]
 
     def close(self) -> None:
         """Close the port."""

@@ -134,8 +134,10 @@ async def serving(
             await stack.enter_async_context(resource)
         await server.start()
         stack.push_async_callback(_drain, server, checks, settings, hurry or asyncio.Event())
+        stack.callback(setattr, metrics, "is_ready", False)
         for name in ("", *names):
             await checks.set(name, _SERVING)
+        metrics.is_ready = True
         yield BoundPorts(address=address(settings.host, port), port=port, metrics_port=metrics.port)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import ipaddress
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,6 +39,15 @@ async def health_of(running: Running, service: str) -> int:
 def read_metrics(port: int) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
         return str(response.read().decode())
+
+
+def readiness(port: int) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 async def test_a_ready_server_is_serving_as_a_whole_and_by_service() -> None:
@@ -77,6 +87,11 @@ async def test_the_metrics_port_tells_prometheus_about_calls() -> None:
     assert "teachwhy_rpc_duration_seconds_bucket" in text
 
 
+async def test_the_metrics_port_says_to_probes_whether_calls_are_welcome() -> None:
+    async with echo_server() as running:
+        assert await asyncio.to_thread(readiness, running.ports.metrics_port) == 200
+
+
 async def test_a_drain_lets_calls_in_flight_finish_and_says_so_to_probes() -> None:
     release, begun = asyncio.Event(), asyncio.Event()
 
@@ -96,6 +111,7 @@ async def test_a_drain_lets_calls_in_flight_finish_and_says_so_to_probes() -> No
 
         closing = asyncio.create_task(stack.aclose())
         assert (await watch.read()).status == NOT_SERVING
+        assert await asyncio.to_thread(readiness, running.ports.metrics_port) == 503
         watch.cancel()
         release.set()
 
