@@ -7,7 +7,6 @@ with all its processes: ours are the dataset room and a client that receives the
 import asyncio
 import json
 import os
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -31,11 +30,12 @@ from benchmarks.processes import (
     CLIENT_CORE,
     SERVER_CORE,
     MemoryWatch,
+    cpu_of_both,
     cpu_seconds,
     on_core,
     run_peer,
-    running,
     running_room,
+    stub_model,
 )
 from benchmarks.results import Measure, Result, write_result
 from services.servicekit.channel import open_channel
@@ -75,7 +75,7 @@ def main() -> None:
     """Measure all systems in turn, three times over."""
     pythons = {name: peer_python(name) for name in SCRIPTS}
     found: defaultdict[str, list[Measured]] = defaultdict(list)
-    with _stub() as url:
+    with stub_model() as url:
         for number in range(RUNS):
             found["teachwhy"].append(asyncio.run(_ours(url, seed=number)))
             for name, python in pythons.items():
@@ -136,14 +136,6 @@ def _gate_measures(runs: list[GatesMeasured]) -> list[Measure]:
     ]
 
 
-@contextmanager
-def _stub() -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.stub_model_server", "0"]
-    with running(command, core=SERVER_CORE) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-
-
 def _peer(name: str, python: Path, url: str) -> Measured:
     script = FOLDER / SCRIPTS[name]
     command = [str(python), str(script), url, str(RECORDS[name]), str(CONNECTIONS)]
@@ -177,10 +169,10 @@ async def _ours(url: str, *, seed: int) -> Measured:
             stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
             await _receive(stub, WARM_RECORDS, seed=seed + 1000)
             with MemoryWatch([room, os.getpid()]) as memory:
-                cpu, begun = _cpu(room), time.perf_counter()
+                cpu, begun = cpu_of_both(room), time.perf_counter()
                 await _receive(stub, RECORDS["teachwhy"], seed=seed)
                 seconds = time.perf_counter() - begun
-                cpu = _cpu(room) - cpu
+                cpu = cpu_of_both(room) - cpu
     return Measured(
         records_per_second=RECORDS["teachwhy"] / seconds,
         cpu_ms_per_record=1000 * cpu / RECORDS["teachwhy"],
@@ -209,11 +201,6 @@ def _audited() -> Iterator[audit_pb2.AuditDatasetRequest]:
     ours = islice(ExampleWriter(seed=0).examples(), GATED_EXAMPLES)
     while batch := list(islice(ours, EXAMPLES_A_MESSAGE)):
         yield audit_pb2.AuditDatasetRequest(examples=audit_pb2.ExampleBatch(examples=batch))
-
-
-def _cpu(room: int) -> float:
-    """CPU of the room and of its client."""
-    return cpu_seconds(room) + cpu_seconds(os.getpid())
 
 
 async def _receive(

@@ -11,12 +11,11 @@ Then without a model: the ledger layer, and the comparison of two large evaluati
 import asyncio
 import json
 import os
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +28,12 @@ from benchmarks.gold_transcripts import episodes, sample_of
 from benchmarks.peers.environments import FOLDER, peer_python, peer_version
 from benchmarks.processes import (
     CLIENT_CORE,
-    SERVER_CORE,
     MemoryWatch,
-    cpu_seconds,
+    cpu_of_both,
     on_core,
     run_peer,
-    running,
     running_room,
+    stub_model,
 )
 from benchmarks.results import Measure, Result, write_result
 from benchmarks.stub_model_server import REPLY
@@ -189,17 +187,9 @@ def _peer_name(way: str) -> str:
     return f"{peer_version(PEER)}, {PEER_WAYS[way]}"
 
 
-@contextmanager
-def _stub(*options: str) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.stub_model_server", "0", *options]
-    with running(command, core=SERVER_CORE) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-
-
 def _peer(python: Path, samples: Path, way: str) -> Measured:
     script = FOLDER / "inspect_judge.py"
-    with _stub("--text", PEER_REPLY) as url:
+    with stub_model("--text", PEER_REPLY) as url:
         command = [str(python), str(script), url, str(PEER_EPISODES), str(CONNECTIONS)]
         result, peak_mib = run_peer([*command, str(samples), way], core=CLIENT_CORE)
     if result["judgements"] != PEER_EPISODES:
@@ -225,10 +215,10 @@ async def _ours(
                 stub = judge_service_pb2_grpc.JudgeServiceStub(channel)
                 await keep_verdicts(stub, told, WARM_EPISODES, panel, Path(folder))
                 with MemoryWatch([room, os.getpid()]) as memory:
-                    cpu, begun = _cpu(room), time.perf_counter()
+                    cpu, begun = cpu_of_both(room), time.perf_counter()
                     await keep_verdicts(stub, told, num_episodes, panel, Path(folder))
                     seconds = time.perf_counter() - begun
-                    cpu = _cpu(room) - cpu
+                    cpu = cpu_of_both(room) - cpu
     return Measured(
         judgements_per_second=num_episodes / seconds,
         unkept_per_second=num_episodes / seconds,
@@ -239,12 +229,7 @@ async def _ours(
 
 def _judging_stub() -> AbstractContextManager[str]:
     (rubric,) = [each for each in shipped_rubrics() if each.name == RUBRIC]
-    return _stub("--judge", json.dumps({each.name: each.low for each in rubric.questions}))
-
-
-def _cpu(room: int) -> float:
-    """CPU of the room and of its client."""
-    return cpu_seconds(room) + cpu_seconds(os.getpid())
+    return stub_model("--judge", json.dumps({each.name: each.low for each in rubric.questions}))
 
 
 def _ledger(told: Sequence[episode_pb2.Episode]) -> LedgerMeasured:

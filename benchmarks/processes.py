@@ -74,6 +74,11 @@ def cpu_seconds(pid: int) -> float:
     return float(times.user + times.system)
 
 
+def cpu_of_both(room: int) -> float:
+    """CPU time so far of a room and of its client, which is this process."""
+    return cpu_seconds(room) + cpu_seconds(os.getpid())
+
+
 @contextmanager
 def running(
     command: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None
@@ -139,6 +144,19 @@ def running_room(
     with running(command, core=core, environment=environment) as room:
         ready = json.loads(wait_for_line(room, "server.ready"))
         yield room.pid, f"127.0.0.1:{ready['port']}"
+
+
+@contextmanager
+def stub_model(*options: str) -> Iterator[str]:
+    """A stub model server on a core of its own: its URL.
+
+    Args:
+        options: What it answers, see benchmarks/stub_model_server.py.
+    """
+    command = [sys.executable, "-m", "benchmarks.stub_model_server", "0", *options]
+    with running(command, core=SERVER_CORE) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
 
 
 @contextmanager

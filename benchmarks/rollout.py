@@ -8,13 +8,13 @@ that receives the stream over gRPC and writes it into shards as an experiment do
 import asyncio
 import json
 import os
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from teachwhy.common.v1 import model_pb2
@@ -23,13 +23,12 @@ from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2, rollout_servic
 from benchmarks.peers.environments import FOLDER, peer_python, peer_version
 from benchmarks.processes import (
     CLIENT_CORE,
-    SERVER_CORE,
     MemoryWatch,
-    cpu_seconds,
+    cpu_of_both,
     on_core,
     run_peer,
-    running,
     running_room,
+    stub_model,
 )
 from benchmarks.results import Measure, Result, write_result
 from pipelines.experiment.shards import EPISODES_PER_SHARD, encode_episodes
@@ -144,15 +143,10 @@ def _measures_of_many(many: Measured) -> list[Measure]:
     ]
 
 
-@contextmanager
-def _stub(calls: tuple[tuple[str, object], ...]) -> Iterator[str]:
+def _stub(calls: tuple[tuple[str, object], ...]) -> AbstractContextManager[str]:
     """A stub model that makes these calls, one a turn, and then ends."""
-    command = [sys.executable, "-m", "benchmarks.stub_model_server", "0"]
-    for tool, arguments in calls:
-        command += ["--call", tool, json.dumps(arguments)]
-    with running(command, core=SERVER_CORE) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+    each = (("--call", tool, json.dumps(arguments)) for tool, arguments in calls)
+    return stub_model(*chain.from_iterable(each))
 
 
 def _peer(python: Path, *settings: str) -> Measured:
@@ -194,20 +188,15 @@ async def _ours(in_flight: int, num_episodes: int, *, seed: int) -> Measured:
             # Of the long stream only the room is asked to stay small.
             watched = [room, os.getpid()] if in_flight == CONNECTIONS else [room]
             with MemoryWatch(watched) as memory:
-                cpu, begun = _cpu(room), time.perf_counter()
+                cpu, begun = cpu_of_both(room), time.perf_counter()
                 await _receive(stub, num_episodes, Path(folder), seed=seed)
                 seconds = time.perf_counter() - begun
-                cpu = _cpu(room) - cpu
+                cpu = cpu_of_both(room) - cpu
     return Measured(
         episodes_per_second=num_episodes / seconds,
         cpu_ms_per_episode=1000 * cpu / num_episodes,
         peak_mib=memory.peak_mib,
     )
-
-
-def _cpu(room: int) -> float:
-    """CPU of the room and of its client."""
-    return cpu_seconds(room) + cpu_seconds(os.getpid())
 
 
 async def _receive(

@@ -12,13 +12,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import judging_commands, reading
+from pipelines import (
+    cluster_commands,
+    judging_commands,
+    model_commands,
+    plan_command,
+    reading,
+    run_commands,
+    step_commands,
+)
+from pipelines.cluster.profile import ClusterProfile
 from pipelines.experiment import inquiries
 from pipelines.experiment.export import export_dataset
+from pipelines.experiment.local_site import LocalSite
 from pipelines.experiment.places import open_places
-from pipelines.experiment.plan_tables import print_plan
 from pipelines.experiment.report import Report
-from pipelines.experiment.report_files import read_report, write_report
+from pipelines.experiment.report_files import read_report
 from pipelines.experiment.report_table import print_report
 from pipelines.experiment.runner import ExperimentRunner
 from pipelines.experiment.settings import PipelinesSettings
@@ -37,39 +46,8 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 ExperimentFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).")]
 
 
-@app.command()
-def run(experiment_file: ExperimentFile) -> None:
-    """Run an experiment: write data, train, play, judge, compare, and show the table."""
-    settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file))
-    runner = plainly(lambda: ExperimentRunner(settings, console))
-    finished = awaited(runner.run(loaded))
-    for name, step in finished.graph.written:
-        output = runner.places.output(step)
-        count = output.manifest().counts
-        console.print(
-            f"{name} s{step.seed}: {count['examples']:,} examples, {count['tokens']:,} tokens in "
-            f"{settings.runs_folder / 'store' / output.prefix}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if finished.report is None:
-        return
-    report = finished.report
-    folder = settings.runs_folder / loaded.experiment.name
-    paths = plainly(lambda: write_report(report, folder))
-    print_report(report, console)
-    for path in paths:
-        console.print(str(path), style="dim", highlight=False)
-
-
-@app.command()
-def plan(experiment_file: ExperimentFile) -> None:
-    """Say which steps a run would take, what they cost and what is there. Makes nothing."""
-    settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file))
-    runner = plainly(lambda: ExperimentRunner(settings, console))
-    print_plan(awaited(runner.plan(loaded)), loaded.experiment.title, console, places=runner.places)
+app.command()(run_commands.run)
+app.command()(run_commands.finish)
 
 
 @app.command()
@@ -83,10 +61,11 @@ def preview(
     """Write the first items of the datasets and show what every stage asked and got."""
     settings = settings_or_exit(PipelinesSettings)
     loaded = plainly(lambda: load_file(experiment_file))
-    places = plainly(lambda: open_places(settings.runs_folder))
+    places = plainly(lambda: open_places(settings))
     awaited(inquiries.preview(loaded, places, dataset=dataset, items=items, console=console))
 
 
+app.command()(plan_command.plan)
 app.command()(reading.show)
 app.command()(reading.episodes)
 app.command()(judging_commands.numbers)
@@ -94,6 +73,11 @@ app.command()(judging_commands.reasons)
 app.command()(judging_commands.rejudge)
 app.command()(judging_commands.power)
 app.command("inspect-log")(inspect_log)
+app.command()(step_commands.steps)
+app.command()(step_commands.step)
+app.command()(cluster_commands.schedule)
+app.command()(cluster_commands.pipeline)
+app.command("import-model")(model_commands.import_model)
 
 
 @app.command()
@@ -105,7 +89,7 @@ def trace(
 ) -> None:
     """Walk an example to its replies and clause, and to what was trained on it."""
     settings = settings_or_exit(PipelinesSettings)
-    places = plainly(lambda: open_places(settings.runs_folder))
+    places = plainly(lambda: open_places(settings))
     found = plainly(lambda: trace_example(places.store, example, index))
     replies = awaited(inquiries.replies(places, found.reply_keys))
     print_trace(found, replies, console)
@@ -122,7 +106,8 @@ def export(
     """Copy a published dataset out of the store, checked."""
     settings = settings_or_exit(PipelinesSettings)
     loaded = plainly(lambda: load_file(experiment_file))
-    runner = plainly(lambda: ExperimentRunner(settings, console))
+    site = plainly(lambda: LocalSite(open_places(settings)))
+    runner = ExperimentRunner(site, settings, console)
     planned = awaited(runner.plan(loaded))
     for path in plainly(lambda: export_dataset(planned, dataset, runner.places, folder)):
         console.print(str(path), highlight=False)
@@ -163,7 +148,7 @@ def up() -> None:
         table.add_column(column)
     for row in awaited(
         start_services(
-            settings.runs_folder,
+            open_places(settings),
             ports=settings.ports.model_dump(),
             metrics_ports=settings.metrics_ports.model_dump(),
         )
@@ -182,12 +167,16 @@ def down() -> None:
 
 @app.command()
 def schema(
-    of_report: Annotated[  # noqa: FBT002 (typer makes it a flag)
+    *,
+    of_report: Annotated[
         bool, typer.Option("--report", help="Of report.json instead of the experiment file.")
+    ] = False,
+    of_cluster: Annotated[
+        bool, typer.Option("--cluster", help="Of cluster profiles instead.")
     ] = False,
 ) -> None:
     """Print the JSON Schema of experiment files, for editors."""
-    model = Report if of_report else Experiment
+    model = Report if of_report else ClusterProfile if of_cluster else Experiment
     sys.stdout.write(json.dumps(model.model_json_schema(), indent=2, sort_keys=True) + "\n")
 
 

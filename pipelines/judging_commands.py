@@ -22,6 +22,7 @@ from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.side_by_side import side_by_side
 from pipelines.experiment.spec_panel import Panel
 from pipelines.plainly import awaited, load_file, plainly, refuse
+from pipelines.sites import OfOccasion
 from services.servicekit.settings import settings_or_exit
 
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -46,6 +47,7 @@ def rejudge(
         bool, typer.Option("--reversed", help="Ask in the opposite order as well.")
     ] = False,
     calibrate: Annotated[bool, typer.Option(help="Measure first how often the panel errs.")] = True,
+    occasion: OfOccasion = "",
 ) -> None:
     """Judge stored episodes by another rubric or panel, and show what changes. Plays nothing."""
     if panel and judge:
@@ -53,7 +55,7 @@ def rejudge(
     if not (rubric or panel or judge):
         refuse("say what is judged by: --rubric, --panel or --judge")
     settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file))
+    loaded = plainly(lambda: load_file(experiment_file, occasion=occasion))
     chosen: Panel | None = None
     if panel:
         chosen = plainly(lambda: load_panel(panel))
@@ -71,7 +73,7 @@ def rejudge(
 async def _rejudge(
     settings: PipelinesSettings, loaded: LoadedExperiment, rubric: str, panel: Panel | None
 ) -> None:
-    places = open_places(settings.runs_folder)
+    places = open_places(settings)
     with places.exclusive():
         again = judge_again(loaded, places, rubric=rubric, panel=panel, console=console)
         async for each in again:
@@ -81,11 +83,11 @@ async def _rejudge(
                 console.print(part, highlight=False)
 
 
-def reasons(experiment_file: ExperimentFile, *, arm: Arm = "") -> None:
+def reasons(experiment_file: ExperimentFile, *, arm: Arm = "", occasion: OfOccasion = "") -> None:
     """Show why models took the bait or did not, as the panel says, with examples."""
     settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file))
-    places = plainly(lambda: open_places(settings.runs_folder))
+    loaded = plainly(lambda: load_file(experiment_file, occasion=occasion))
+    places = plainly(lambda: open_places(settings))
     rows = [row for row in awaited(inquiries.reasons(loaded, places)) if arm in ("", row.arm)]
     if not rows:
         refuse(
@@ -107,7 +109,7 @@ def numbers(
     settings = settings_or_exit(PipelinesSettings)
     loaded = plainly(lambda: load_file(experiment_file))
     if evaluation:
-        places = plainly(lambda: open_places(settings.runs_folder))
+        places = plainly(lambda: open_places(settings))
         title, rows = awaited(inquiries.evaluation_numbers(evaluation, places))
         console.print(Text(title, style="bold"))
         for table in arm_tables(rows, console.width):
@@ -137,7 +139,7 @@ def power(
 ) -> None:
     """Say how many episodes each arm needs to tell two rates apart."""
     settings = settings_or_exit(PipelinesSettings)
-    places = plainly(lambda: open_places(settings.runs_folder))
+    places = plainly(lambda: open_places(settings))
     plan = awaited(
         inquiries.sample_size(
             places,

@@ -10,23 +10,32 @@ from typing import Any, NoReturn, TypeVar
 
 import grpc
 
+from pipelines.cluster.faults import ClusterFault
+from pipelines.cluster.predictor import NotServable
+from pipelines.cluster.profile_file import ProfileFileError
+from pipelines.cluster.runner_pod import NoRunner
+from pipelines.cluster.schedule import ScheduleNotUsable
 from pipelines.experiment.audit import DatasetNotPublished
+from pipelines.experiment.bundle import named_files
 from pipelines.experiment.episode_store import NoSuchEpisode
-from pipelines.experiment.evaluate import ModelNotEvaluated
 from pipelines.experiment.export import ExportRefused
 from pipelines.experiment.hosting import HostingFailed
 from pipelines.experiment.judging import EpisodesNotJudged
 from pipelines.experiment.launcher import TrainingFailed
 from pipelines.experiment.local_services import ServiceFailed
+from pipelines.experiment.occasions import OccasionNotUsable, resolved
 from pipelines.experiment.panel_file import PanelNotReadable
 from pipelines.experiment.places import RunsFolderBusy
+from pipelines.experiment.play import ModelNotEvaluated
 from pipelines.experiment.rejudge import NothingToRejudge
 from pipelines.experiment.report_files import ReportNotReadable
 from pipelines.experiment.revisions import ExperimentImpossible, LoadedExperiment
+from pipelines.experiment.single_step import StepNotPossible
 from pipelines.experiment.spec_file import ExperimentFileError, load_experiment, read_beside
 from pipelines.experiment.standing import ServicesStanding
 from pipelines.experiment.trace import NothingToTrace
 from pipelines.experiment.write_dataset import DatasetNotWritten
+from pipelines.model_folder import ModelNotImportable
 from services.servicekit.channel import error_details
 from services.servicekit.disk_faults import disk_fault
 from services.servicekit.errors import ServiceError
@@ -34,6 +43,7 @@ from services.servicekit.errors import ServiceError
 Result = TypeVar("Result")
 
 EXPECTED = (
+    ClusterFault,
     DatasetNotPublished,
     DatasetNotWritten,
     EpisodesNotJudged,
@@ -42,31 +52,37 @@ EXPECTED = (
     ExportRefused,
     HostingFailed,
     ModelNotEvaluated,
+    ModelNotImportable,
     NoSuchEpisode,
+    NoRunner,
+    NotServable,
     NothingToRejudge,
     NothingToTrace,
+    OccasionNotUsable,
     PanelNotReadable,
+    ProfileFileError,
     ReportNotReadable,
     RunsFolderBusy,
+    ScheduleNotUsable,
     ServiceError,
     ServiceFailed,
     ServicesStanding,
+    StepNotPossible,
     TrainingFailed,
 )
 """Faults whose message is all a person needs; anything else shows its traceback."""
 
 
-def load_file(path: Path) -> LoadedExperiment:
-    """Read an experiment and the files it names."""
+def load_file(path: Path, *, occasion: str = "") -> LoadedExperiment:
+    """Read an experiment and the files it names; "today" is the date as an occasion."""
     experiment = load_experiment(path)
-    template, constitution = "", ""
-    if experiment.base is not None:
-        name = experiment.base.tokenizer.chat_template
-        template = read_beside(path, "base.tokenizer.chat_template", name)
-    if experiment.author is not None and (name := experiment.author.constitution.file):
-        constitution = read_beside(path, "author.constitution.file", name)
+    names = named_files(experiment).items()
+    texts = {field: read_beside(path, field, name) for field, name in names}
     return LoadedExperiment(
-        experiment=experiment, chat_template=template, constitution=constitution
+        experiment=experiment,
+        chat_template=next((texts[field] for field in texts if field.startswith("base.")), ""),
+        constitution=texts.get("author.constitution.file", ""),
+        occasion=resolved(occasion),
     )
 
 

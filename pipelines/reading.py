@@ -16,6 +16,7 @@ from pipelines.experiment.episode_view import print_episode
 from pipelines.experiment.places import open_places
 from pipelines.experiment.settings import PipelinesSettings
 from pipelines.plainly import awaited, load_file, plainly
+from pipelines.sites import OfOccasion
 from services.servicekit.settings import settings_or_exit
 
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -32,7 +33,7 @@ def show(
 ) -> None:
     """Show one episode: what was said, done and changed, and where the bait was taken."""
     settings = settings_or_exit(PipelinesSettings)
-    store = plainly(lambda: open_places(settings.runs_folder)).store
+    store = plainly(lambda: open_places(settings)).store
     found = plainly(lambda: EpisodeStore(store).find(episode, model=model))
     print_episode(found, console, full=full)
 
@@ -50,13 +51,14 @@ def episodes(
         bool | None, typer.Option("--bait/--no-bait", help="Whether the action was taken.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most episodes shown.")] = 50,
+    occasion: OfOccasion = "",
 ) -> None:
     """List episodes in the store, to find one to show."""
     settings = settings_or_exit(PipelinesSettings)
-    places = plainly(lambda: open_places(settings.runs_folder))
+    places = plainly(lambda: open_places(settings))
     chosen = None
     if experiment_file is not None:
-        loaded = plainly(lambda: load_file(experiment_file))
+        loaded = plainly(lambda: load_file(experiment_file, occasion=occasion))
         chosen = awaited(inquiries.evaluations(loaded, places))
     wanted = Wanted(
         suite=suite, family=family, state=state, model=model, bait=bait, evaluations=chosen

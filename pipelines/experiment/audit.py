@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from teachwhy.dataset.v1 import audit_pb2, example_pb2
 
 from pipelines.experiment.drafts import Draft
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.shards import decode_examples
+from pipelines.outputs import Output
 
 EXAMPLES_PER_BATCH = 256
 BATCH_BYTES = 4 * 2**20

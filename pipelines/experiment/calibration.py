@@ -10,9 +10,9 @@ from teachwhy.judge.v1 import calibration_pb2, judge_service_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2
 
 from pipelines.experiment.judging import EpisodesNotJudged, panel_message
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.steps import CalibrationStep
+from pipelines.outputs import Output
 from services.servicekit.channel import error_details
 
 RECORD_FILE = "calibration.binpb"

@@ -6,11 +6,10 @@ from pipelines.experiment.calibration import calibrate
 from pipelines.experiment.evaluate import evaluate_model
 from pipelines.experiment.hosting import ModelHost
 from pipelines.experiment.judge_evaluation import judge_evaluation
-from pipelines.experiment.launcher import TrainingProgress
-from pipelines.experiment.local_launcher import LocalLauncher
-from pipelines.experiment.outputs import Output
+from pipelines.experiment.launcher import TrainingLauncher, TrainingProgress
 from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.planned_datasets import PlannedDatasets
+from pipelines.experiment.play import play_episodes
 from pipelines.experiment.progress import RunProgress
 from pipelines.experiment.revisions import LoadedExperiment
 from pipelines.experiment.rooms import Rooms
@@ -22,7 +21,7 @@ from pipelines.experiment.steps import (
     Step,
     TrainingStep,
 )
-from pipelines.experiment.train import train_checkpoint
+from pipelines.experiment.train import training_order
 from pipelines.experiment.write_dataset import DatasetWriter
 
 
@@ -37,9 +36,10 @@ class StepCarrier:
         datasets: PlannedDatasets,
         rooms: Rooms,
         host: ModelHost,
+        launcher: TrainingLauncher,
         progress: RunProgress,
     ) -> None:
-        """Read and write at ``places``; ask ``rooms`` and ``host``; tell ``progress``."""
+        """Read and write at ``places``; ask the rooms, the host and the launcher."""
         self.loaded = loaded
         self._writer = DatasetWriter(
             datasets,
@@ -52,7 +52,7 @@ class StepCarrier:
         self._rooms = rooms
         self._host = host
         self._progress = progress
-        self._launcher = LocalLauncher()
+        self._launcher = launcher
 
     async def __call__(self, step: Step) -> None:
         """Carry out one step; its output is complete when this returns."""
@@ -62,7 +62,7 @@ class StepCarrier:
             case DatasetStep():
                 await self._writer.write(step, lambda done: self._progress.advanced(step, done))
             case TrainingStep():
-                await self._train(step, output)
+                await self._train(step)
             case EvaluationStep():
                 evaluation = self.loaded.experiment.evaluation
                 assert evaluation is not None, "there are evaluations"
@@ -86,21 +86,39 @@ class StepCarrier:
                 )
         self._progress.finished(step)
 
-    async def _train(self, step: TrainingStep, output: Output) -> None:
+    async def play(self, step: EvaluationStep, shards: range) -> None:
+        """Play some shards of an evaluation, and no more."""
+        evaluation = self.loaded.experiment.evaluation
+        assert evaluation is not None, "there are evaluations"
+        self._progress.started(step)
+        await play_episodes(
+            step,
+            self._places.output(step),
+            settings=evaluation,
+            rooms=self._rooms,
+            host=self._host,
+            advance=lambda done: self._progress.advanced(step, done),
+            shards=shards,
+        )
+
+    async def _train(self, step: TrainingStep) -> None:
         loop = self.loaded.experiment.loop
         assert loop is not None, "there are trainings"
 
-        def report(news: TrainingProgress) -> None:
-            rate = f"{news.tokens_per_second:,.0f} tokens/s, loss {news.loss:.2f}"
-            self._progress.advanced(step, news.tokens, rate)
+        state = ""
 
-        await train_checkpoint(
+        def report(news: TrainingProgress) -> None:
+            nonlocal state
+            if news.state and news.state != state:
+                self._progress.noted(step, news.state)
+            state = news.state
+            pace = f"{news.tokens_per_second:,.0f} tokens/s, loss {news.loss:.2f}"
+            self._progress.advanced(step, news.tokens, news.state or pace)
+
+        order = training_order(
             step,
-            output,
             loop=loop,
             chat_template=self.loaded.chat_template,
-            inputs=self._places.output,
-            launcher=self._launcher,
-            scratch=self._places.scratch(step),
-            report=report,
+            place=self._places.place,
         )
+        await self._launcher.train(order, report)

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from teachwhy.dataset.v1 import dataset_service_pb2, example_pb2
 
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.shards import schema, shard_name
+from pipelines.outputs import Output
 from services.servicekit.errors import StoredObjectCorrupt
 
 ITEMS_PER_SHARD = 512

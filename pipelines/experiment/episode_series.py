@@ -32,8 +32,9 @@ def episodes_spec(step: EvaluationStep, settings: Evaluation) -> episode_pb2.Epi
         sampling=model_pb2.Sampling(
             temperature=settings.temperature,
             max_output_tokens=settings.max_output_tokens,
-            # One seed for all arms: they meet the same scenarios with the same noise.
-            seed=derive_seed("evaluation", step.seed),
+            # One seed for all arms: they meet the same scenarios with the same noise. Another
+            # occasion has another one, so that no kept reply answers for the model of that day.
+            seed=derive_seed("evaluation", step.seed, *([step.occasion] if step.occasion else [])),
         ),
         max_turns=settings.max_turns or 0,
         max_episode_tokens=settings.max_episode_tokens or 0,
@@ -47,7 +48,7 @@ def axes_of(settings: Evaluation) -> list[scenario_pb2.Axis]:
 
 
 class EpisodeSeries:
-    """What is still to be played of one evaluation."""
+    """A part of the episodes of one evaluation, from one index on."""
 
     def __init__(
         self,
@@ -55,14 +56,18 @@ class EpisodeSeries:
         step: EvaluationStep,
         settings: Evaluation,
         *,
-        committed: EpisodeTallies,
+        indices: range,
+        before: EpisodeTallies,
     ) -> None:
-        """Play on behind the ``committed`` episodes, which count for the stop rule."""
+        """Play the episodes ``indices``; those ``before`` them count for the stop rule."""
         self._rooms = rooms
         self._spec = episodes_spec(step, settings)
         self._width = settings.stop_at_interval_width
-        self._tallies = committed
-        self._received = committed.total
+        self._tallies = before
+        # 0 is the end of the series.
+        self._end = indices.stop if indices.stop < step.episodes else 0
+        self.next_index = indices.start
+        """Index behind the last episode received."""
         self.is_stopped = False
         """Whether the stop rule ended the series before its end."""
 
@@ -75,18 +80,18 @@ class EpisodeSeries:
         async for response in self._rooms.resumed("rollout", self._open):
             self.is_stopped = response.stopped
             for episode in response.episodes:
-                if episode.index != self._received:
+                if episode.index != self.next_index:
                     raise RuntimeError(
-                        f"the rollout room sent episode {episode.index}, due was {self._received}"
+                        f"the rollout room sent episode {episode.index}, due was {self.next_index}"
                     )
-                self._received += 1
+                self.next_index += 1
                 if self._width is not None:
                     self._tallies.count(episode)
                 yield episode
 
     def _open(self) -> AsyncIterator[rollout_service_pb2.RunEpisodesResponse]:
         request = rollout_service_pb2.RunEpisodesRequest(
-            spec=self._spec, start_index=self._received
+            spec=self._spec, start_index=self.next_index, end_index=self._end
         )
         if self._width is not None:
             request.stop.max_interval_width = self._width

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2
 
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.shards import decode_verdicts
+from pipelines.outputs import Output
 from services.servicekit.storage.port import ObjectStore
 
 _COLUMNS = (

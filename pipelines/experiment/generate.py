@@ -9,7 +9,6 @@ import grpc
 from teachwhy.dataset.v1 import dataset_service_pb2, example_pb2, recipe_pb2
 
 from pipelines.experiment.drafts import Draft, Position
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.shards import (
     EXAMPLES_PER_SHARD,
@@ -18,6 +17,7 @@ from pipelines.experiment.shards import (
     shard_name,
 )
 from pipelines.experiment.steps import DatasetStep
+from pipelines.outputs import Output
 
 PROGRESS_EVERY = 500
 
@@ -66,6 +66,7 @@ async def generate_dataset(
         parameters=dataset_parameters(step),
         inputs={},
         counts={"examples": position.next_index, "tokens": position.tokens},
+        written=await asyncio.to_thread(output.file_names),
     )
 
 

@@ -32,7 +32,7 @@ async def preview(
     console: Console,
 ) -> None:
     """Print the first items of the datasets that ``dataset`` means; all where it is empty."""
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         planned = await lay_out(loaded, places, rooms)
         for title, step in chosen_datasets(planned, dataset):
             await preview_dataset(title, step, planned, rooms, items=items, console=console)
@@ -40,14 +40,14 @@ async def preview(
 
 async def evaluations(loaded: LoadedExperiment, places: RunPlaces) -> frozenset[str]:
     """Ask where the evaluations of an experiment are kept, by key prefix."""
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         planned = await lay_out(loaded, places, rooms)
     return frozenset(places.output(step).prefix for step in planned.graph.evaluations)
 
 
 async def reasons(loaded: LoadedExperiment, places: RunPlaces) -> list[ReasonRow]:
     """Group the reasons that the panel of an experiment names, as far as it has judged."""
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         planned = await lay_out(loaded, places, rooms)
     facts = await asyncio.to_thread(lambda: PanelResults(planned.graph, places).facts())
     return [row for key, found in facts.items() for row in reason_rows(*key, found)]
@@ -56,7 +56,7 @@ async def reasons(loaded: LoadedExperiment, places: RunPlaces) -> list[ReasonRow
 async def evaluation_numbers(name: str, places: RunPlaces) -> tuple[str, list[NumberRow]]:
     """Ask the scoreboard for one record; return what it is, and its cells."""
     request = scoreboard_service_pb2.GetEvaluationRequest(name=name)
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         response = await rooms.scoreboard.GetEvaluation(request)
     found = response.evaluation
     header = found.header
@@ -74,7 +74,7 @@ async def sample_size(
 ) -> scoreboard_service_pb2.PlanSampleSizeResponse:
     """Ask the scoreboard how many episodes tell two rates apart; fields as in its request."""
     request = scoreboard_service_pb2.PlanSampleSizeRequest(**asked)  # type: ignore[arg-type]
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         return await rooms.scoreboard.PlanSampleSize(request)
 
 
@@ -82,7 +82,7 @@ async def replies(places: RunPlaces, keys: Sequence[str]) -> dict[str, str]:
     """Fetch the texts of replies by key; those that are no longer kept are left out."""
     if not keys:
         return {}
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         return await fetch_replies(keys, rooms)
 
 

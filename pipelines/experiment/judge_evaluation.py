@@ -8,9 +8,9 @@ from collections.abc import Callable
 import orjson
 
 from pipelines.experiment.judging import JudgingSummary, judge_stored, summarize
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.steps import JudgingStep
+from pipelines.outputs import Output
 
 SUMMARY_FILE = "judging.json"
 
@@ -32,11 +32,6 @@ async def judge_evaluation(
         source, output, rubric=step.rubric, panel=step.panel, rooms=rooms, advance=advance
     )
     summary = await asyncio.to_thread(summarize, output, has_panel=step.panel is not None)
-    await asyncio.to_thread(
-        output.store.put,
-        output.key(SUMMARY_FILE),
-        orjson.dumps(summary.model_dump(mode="json"), option=orjson.OPT_INDENT_2),
-    )
     counts = summary.model_dump(exclude={"judge_revisions"})
     await asyncio.to_thread(
         output.publish,
@@ -51,6 +46,10 @@ async def judge_evaluation(
         },
         inputs={"episodes": step.evaluation.digest},
         counts=counts,
+        files={
+            SUMMARY_FILE: orjson.dumps(summary.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
+        },
+        written=await asyncio.to_thread(output.file_names),
     )
 
 

@@ -13,7 +13,6 @@ from teachwhy.common.v1 import model_pb2
 from teachwhy.judge.v1 import judge_service_pb2, verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2
 
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.shards import (
     EPISODES_PER_SHARD,
@@ -23,6 +22,7 @@ from pipelines.experiment.shards import (
     shard_number,
 )
 from pipelines.experiment.spec_panel import Panel
+from pipelines.outputs import Output
 from services.servicekit.channel import error_details
 
 EPISODES_PER_MESSAGE = 32

@@ -1,23 +1,12 @@
-"""The launcher port: how the training program is run, wherever that is."""
+"""The launcher port: where training orders are carried out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingJob:
-    """One run of the training program."""
-
-    name: str
-    """Name for logs; unique in an experiment."""
-    spec: Mapping[str, object]
-    """A ``pipelines.training.spec.TrainingSpec`` as plain data."""
-    folder: Path
-    """Folder of this job alone. Running a job again in it resumes it."""
+from pipelines.jobs.order import TrainingOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +18,23 @@ class TrainingProgress:
     loss: float
     """Mean loss since the last report, in nats per token."""
     tokens_per_second: float
+    state: str = ""
+    """What is waited for, in a few words; empty while it trains."""
 
 
 class TrainingFailed(Exception):
-    """The training program ended with an error. The message holds its last words."""
+    """A training did not come to its end. The message says which, what happened, what to do."""
 
 
 class TrainingLauncher(Protocol):
-    """Runs training jobs."""
+    """Carries out training orders."""
 
-    async def train(self, job: TrainingJob, report: Callable[[TrainingProgress], None]) -> Path:
-        """Run ``job`` to its end and return the folder with ``model/`` and ``result.json``.
+    async def train(self, order: TrainingOrder, report: Callable[[TrainingProgress], None]) -> None:
+        """Carry ``order`` out; its output is complete in the store when this returns.
+
+        An order that was begun before, by this or another process, goes on where it was.
+        Cancelling stops the work and keeps what is needed to go on.
 
         Raises:
-            TrainingFailed: the program failed.
+            TrainingFailed: it did not come to its end.
         """

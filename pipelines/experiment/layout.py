@@ -5,7 +5,7 @@ Pure: knows the experiment and the revisions that the rooms report.
 
 from __future__ import annotations
 
-from pipelines.experiment.spec import BASE_ARM, Arm, Experiment, Loop
+from pipelines.experiment.spec import BASE_ARM, Arm, Base, Experiment, Loop
 from pipelines.experiment.spec_data import MixPart, RecipeOptions
 from pipelines.experiment.spec_evaluation import Evaluation, HostedModel
 from pipelines.experiment.spec_panel import Panel
@@ -13,6 +13,7 @@ from pipelines.experiment.steps import (
     CalibrationStep,
     DatasetStep,
     EvaluationStep,
+    GivenModel,
     JudgeRevisions,
     JudgingStep,
     Revisions,
@@ -30,9 +31,10 @@ def build_graph(experiment: Experiment, revisions: Revisions) -> StepGraph:
     trainings: list[TrainingStep] = []
     evaluations: list[EvaluationStep] = []
     for layout in layouts:
-        for training, tokens in layout.trainings():
-            trainings.append(training)
-            evaluations.append(layout.checkpoint_evaluation(training, tokens=tokens))
+        for checkpoint, tokens in layout.checkpoints():
+            if isinstance(checkpoint, TrainingStep):
+                trainings.append(checkpoint)
+            evaluations.append(layout.checkpoint_evaluation(checkpoint, tokens=tokens))
     for layout in layouts:
         evaluations.extend(map(layout.hosted_evaluation, experiment.models))
     written = tuple(named for layout in layouts for named in layout.written())
@@ -114,12 +116,12 @@ class _Layout:
         """Datasets that the file names."""
         return [(each.name, self._dataset(each, each.tokens)) for each in self._experiment.datasets]
 
-    def trainings(self) -> list[tuple[TrainingStep, int]]:
-        """Trainings with the fine-tuning tokens behind each; the base has none."""
+    def checkpoints(self) -> list[tuple[TrainingStep | GivenModel, int]]:
+        """Checkpoints with the fine-tuning tokens behind each; the base has none."""
         loop = self._experiment.loop
         if loop is None:
             return []
-        base = self._base_training(loop)
+        base = self._base(loop)
         arms = [
             (self._arm_training(loop, base, arm, tokens), tokens)
             for arm in loop.arms
@@ -127,30 +129,42 @@ class _Layout:
         ]
         return [(base, 0), *arms]
 
-    def checkpoint_evaluation(self, training: TrainingStep, *, tokens: int) -> EvaluationStep:
+    def checkpoint_evaluation(
+        self, checkpoint: TrainingStep | GivenModel, *, tokens: int
+    ) -> EvaluationStep:
         """Lay out the measurement of a checkpoint."""
         settings, revisions = self._evaluation, self._revisions
+        arm = checkpoint.arm if isinstance(checkpoint, TrainingStep) else BASE_ARM
+        occasion = self._revisions.occasion if self._is_promoted(arm, tokens) else ""
         digest = digest_of(
             "evaluation",
             revisions.serving_code,
             settings.of_episodes(),
             self._suite_revisions(settings),
             revisions.judges.rubric,
-            training.seed,
-            training.digest,
+            self._seed,
+            checkpoint.digest,
+            *([occasion] if occasion else []),
         )
         return EvaluationStep(
-            arm=training.arm,
-            seed=training.seed,
+            arm=arm,
+            seed=self._seed,
             tokens=tokens,
-            subject=training,
+            subject=checkpoint,
             episodes=self._num_episodes(settings),
             digest=digest,
+            occasion=occasion,
         )
+
+    def _is_promoted(self, arm: str, tokens: int) -> bool:
+        """Whether a promotion decides over new evaluations of it, each time it goes on."""
+        promotion = self._experiment.promotion
+        subjects = promotion.subjects(self._experiment.budgets) if promotion else ()
+        return (arm, tokens) in subjects
 
     def hosted_evaluation(self, model: HostedModel) -> EvaluationStep:
         """Lay out the measurement of a model that somebody hosts."""
-        settings = self._evaluation
+        settings, occasion = self._evaluation, self._revisions.occasion
         digest = digest_of(
             "hosted evaluation",
             model.endpoint,
@@ -159,6 +173,7 @@ class _Layout:
             self._suite_revisions(settings),
             self._revisions.judges.rubric,
             self._seed,
+            *([occasion] if occasion else []),
         )
         return EvaluationStep(
             arm=model.name,
@@ -167,6 +182,7 @@ class _Layout:
             subject=model,
             episodes=self._num_episodes(settings),
             digest=digest,
+            occasion=occasion,
         )
 
     @property
@@ -221,8 +237,14 @@ class _Layout:
         budgets = mixture_budgets(mix, tokens)
         return tuple(self._dataset(*each) for each in zip(mix, budgets, strict=True))
 
-    def _base_training(self, loop: Loop) -> TrainingStep:
-        base, seed = loop.base, self._seed
+    def _base(self, loop: Loop) -> TrainingStep | GivenModel:
+        if isinstance(loop.base, Base):
+            return self._base_training(loop.base)
+        assert self._revisions.given is not None, "a given base was looked up"
+        return self._revisions.given
+
+    def _base_training(self, base: Base) -> TrainingStep:
+        seed = self._seed
         vocabulary = self._dataset(
             MixPart(recipe=base.tokenizer.fit_recipe), base.tokenizer.fit_tokens
         )
@@ -246,19 +268,24 @@ class _Layout:
             digest=digest,
         )
 
-    def _arm_training(self, loop: Loop, base: TrainingStep, arm: Arm, tokens: int) -> TrainingStep:
+    def _arm_training(
+        self, loop: Loop, base: TrainingStep | GivenModel, arm: Arm, tokens: int
+    ) -> TrainingStep:
+        # A given model keeps its own chat template unless the file has another.
+        template = () if isinstance(base, TrainingStep) else (self._revisions.chat_template,)
         mixture = self._mixture(arm.mix, tokens)
         digest = digest_of(
             "training",
             self._revisions.training_code,
             loop.fine_tuning.model_dump(mode="json"),
-            training_seed(base.seed, arm.name, tokens),
+            training_seed(self._seed, arm.name, tokens),
             base.digest,
             [part.digest for part in mixture],
+            *template,
         )
         return TrainingStep(
             arm=arm.name,
-            seed=base.seed,
+            seed=self._seed,
             tokens=tokens,
             start=base,
             vocabulary=None,

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.rollout_endpoints import DEFAULT, RolloutHosts
 from pipelines.experiment.rooms import RoomAddresses
 from pipelines.experiment.settings import inherited_environment
+from services.servicekit.storage.settings import StoreSettings
 
 HOST = "127.0.0.1"
 GRPC_ROOMS = ("dataset", "rollout", "judge", "scoreboard")
@@ -48,23 +50,23 @@ class ServiceSpec:
 
 
 def service_specs(
-    runs_folder: Path,
+    places: RunPlaces,
     *,
     ports: Mapping[str, int],
     metrics_ports: Mapping[str, int],
     parent_pid: int | None,
     hosts: RolloutHosts,
 ) -> dict[str, ServiceSpec]:
-    """Describe all services of one machine over the store in ``runs_folder``.
+    """Describe all services of one machine over the store of ``places``.
 
     Args:
-        runs_folder: holds store, caches and logs.
+        places: store, caches and logs.
         ports: main port by service.
         metrics_ports: metrics port by gRPC room.
         parent_pid: the process that starts them and with which they end; None: they stay.
         hosts: model hosts of the rollout room beside the model server.
     """
-    store = json.dumps({"kind": "directory", "root": str((runs_folder / "store").resolve())})
+    store, runs_folder = _as_variable(places.store_settings), places.runs
     serving_url = f"http://{HOST}:{ports['serving']}/openai/v1"
     judge_cache = (runs_folder / "judge-cache").resolve()
     special = {
@@ -98,6 +100,14 @@ def service_specs(
             environment=environment,
         )
     return specs
+
+
+def _as_variable(store: StoreSettings) -> str:
+    """Write the settings of a store for the environment of a service, its secret key included."""
+    values = store.model_dump(mode="json", exclude_unset=True)
+    if secret := store.secret_key.get_secret_value():
+        values["secret_key"] = secret
+    return json.dumps(values)
 
 
 def _rollout_variables(
@@ -143,12 +153,12 @@ class LocalServices:
     A service that dies is started again on its port, up to ``RESTARTS`` times.
     """
 
-    def __init__(self, runs_folder: Path, hosts: RolloutHosts | None = None) -> None:
-        self._logs = runs_folder / "logs"
+    def __init__(self, places: RunPlaces, hosts: RolloutHosts | None = None) -> None:
+        self._logs = places.runs / "logs"
         ports = free_ports((*GRPC_ROOMS, "serving"))
         metrics_ports = dict.fromkeys(GRPC_ROOMS, 0)
         self._specs = service_specs(
-            runs_folder,
+            places,
             ports=ports,
             metrics_ports=metrics_ports,
             parent_pid=os.getpid(),
@@ -162,7 +172,13 @@ class LocalServices:
     @property
     def addresses(self) -> RoomAddresses:
         """Where the gRPC rooms listen."""
-        return RoomAddresses(**{room: f"{HOST}:{self._specs[room].port}" for room in GRPC_ROOMS})
+        at = {room: f"{HOST}:{self._specs[room].port}" for room in GRPC_ROOMS}
+        return RoomAddresses(
+            dataset=at["dataset"],
+            rollout=at["rollout"],
+            judge=at["judge"],
+            scoreboard=at["scoreboard"],
+        )
 
     @property
     def serving_url(self) -> str:

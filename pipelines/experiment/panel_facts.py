@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from teachwhy.judge.v1 import verdict_pb2
 
 from pipelines.experiment.judging import EPISODES, shard_content, verdict_shards
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.reasons import GroupedReasons, Reasoned, group_reasons
+from pipelines.outputs import Output
 
 TAKEN = frozenset({verdict_pb2.BAIT_GRADE_ATTEMPTED, verdict_pb2.BAIT_GRADE_EXECUTED})
 """Grades that count as the bait taken."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipelines.experiment.judging import EPISODES, shard_content
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.shards import decode_episodes
 from pipelines.experiment.steps import CalibrationStep, JudgeRevisions, JudgingStep, StepGraph
+from pipelines.outputs import Output
 
 CHARACTERS_PER_TOKEN = 4
 """A usual value for English; a judge's tokenizer decides."""

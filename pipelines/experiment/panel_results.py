@@ -7,11 +7,11 @@ from teachwhy.judge.v1 import calibration_pb2
 from pipelines.experiment.calibration import read_calibration
 from pipelines.experiment.judge_evaluation import read_judging
 from pipelines.experiment.judging import JudgingSummary
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.panel_facts import PanelFacts, read_panel_facts
 from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.record import Judging
 from pipelines.experiment.steps import EvaluationStep, JudgingStep, StepGraph
+from pipelines.outputs import Output
 
 
 class PanelResults:

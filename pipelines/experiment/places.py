@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.experiment.outputs import Output
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.steps import (
     CalibrationStep,
     DatasetStep,
     EvaluationStep,
+    GivenModel,
     JudgingStep,
     Step,
     TrainingStep,
 )
+from pipelines.outputs import Output
 from services.servicekit.storage.port import ObjectStore
 from services.servicekit.storage.settings import StoreSettings, open_store
 
@@ -31,8 +33,10 @@ class RunPlaces:
     """A runs folder and its store."""
 
     runs: Path
-    """Folder of store, scratch, logs and reports."""
+    """Folder of scratch, logs and reports."""
     store: ObjectStore
+    store_settings: StoreSettings
+    """How the services of a run open the same store."""
 
     def output(self, step: Step) -> Output:
         """Where the output of ``step`` is kept."""
@@ -40,7 +44,7 @@ class RunPlaces:
             case DatasetStep():
                 prefix = f"datasets/{step.digest}"
             case TrainingStep():
-                prefix = f"checkpoints/{step.checkpoint}"
+                return self.checkpoint(step.checkpoint)
             case EvaluationStep():
                 prefix = f"episodes/{step.digest}"
             case CalibrationStep():
@@ -49,13 +53,29 @@ class RunPlaces:
                 prefix = f"judgings/{step.digest}"
         return Output(store=self.store, prefix=prefix)
 
+    def place(self, source: DatasetStep | TrainingStep | GivenModel) -> Output:
+        """Where what a training reads or makes is kept."""
+        if isinstance(source, GivenModel):
+            return self.checkpoint(source.checkpoint)
+        return self.output(source)
+
+    def checkpoint(self, name: str) -> Output:
+        """Where the checkpoint called ``name`` is kept, whoever made it."""
+        return Output(store=self.store, prefix=f"checkpoints/{name}")
+
     def draft(self, step: DatasetStep) -> Output:
         """Where the items of ``step`` are kept as they came, before any gate."""
         return Output(store=self.store, prefix=f"drafts/{step.draft}")
 
-    def scratch(self, step: Step) -> Path:
-        """Folder for the unfinished work of ``step``."""
-        return self.runs / "scratch" / step.digest[:24]
+    def address(self, output: Output) -> str:
+        """Where people find an output: a path, or a URL of the bucket."""
+        if self.store_settings.kind == "s3":
+            return f"s3://{self.store_settings.bucket}/{output.prefix}"
+        return str(self.store_settings.root / output.prefix)
+
+    def scratch(self, digest: str) -> Path:
+        """Folder for the unfinished work of the step with this digest."""
+        return self.runs / "scratch" / digest[:24]
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -81,8 +101,10 @@ class RunPlaces:
             yield
 
 
-def open_places(runs_folder: Path) -> RunPlaces:
-    """Open a runs folder; its store is made if it is missing."""
-    runs = runs_folder.resolve()
-    store = open_store(StoreSettings(kind="directory", root=runs / "store"))
-    return RunPlaces(runs=runs, store=store)
+def open_places(settings: PipelinesSettings) -> RunPlaces:
+    """Open a runs folder and the store; a directory is made if it is missing."""
+    runs = settings.runs_folder.resolve()
+    of_store = settings.store or StoreSettings(kind="directory", root=runs / "store")
+    if of_store.kind == "directory":
+        of_store = of_store.model_copy(update={"root": of_store.root.resolve()})
+    return RunPlaces(runs=runs, store=open_store(of_store), store_settings=of_store)

@@ -14,7 +14,7 @@ from teachwhy.rollout.v1 import rollout_service_pb2
 from pipelines.experiment.audit_settings import audit_settings, digest_of_settings, gates_of
 from pipelines.experiment.dataset_requests import DatasetRequests, OptionsMisplaced, Writer
 from pipelines.experiment.rooms import Rooms
-from pipelines.experiment.spec import Experiment
+from pipelines.experiment.spec import Base, Experiment
 from pipelines.experiment.spec_data import MixPart, RecipeOptions
 from pipelines.experiment.steps import mixture_budgets
 from services.servicekit.channel import error_details
@@ -137,7 +137,7 @@ def _wanted(experiment: Experiment) -> list[tuple[str, Wanted]]:
     places: list[tuple[str, RecipeOptions, int]] = [
         (f"datasets[{i}]", dataset, dataset.tokens) for i, dataset in enumerate(experiment.datasets)
     ]
-    if experiment.base is not None:
+    if isinstance(experiment.base, Base):
         tokenizer = experiment.base.tokenizer
         fit = MixPart(recipe=tokenizer.fit_recipe)
         places.append(("base.tokenizer", fit, tokenizer.fit_tokens))

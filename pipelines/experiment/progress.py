@@ -98,6 +98,11 @@ class RunProgress:
         shown = rate or f"{done / elapsed:,.0f} {unit}"
         self._bars.update(task, completed=done, rate=shown)
 
+    def noted(self, step: Step, what: str) -> None:
+        """Say what a step waits for, where no bar says so."""
+        if not self._console.is_terminal:
+            self._console.print(f"{STAGES[type(step)]}: {step.label}: {what}", highlight=False)
+
     def finished(self, step: Step) -> None:
         """Note that a step is complete."""
         title = STAGES[type(step)]

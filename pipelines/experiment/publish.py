@@ -15,7 +15,6 @@ from pipelines.experiment.dataset_card import Provenance, dataset_card
 from pipelines.experiment.dataset_facts import DatasetFacts
 from pipelines.experiment.drafts import Draft
 from pipelines.experiment.generate import dataset_parameters
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.published_shards import (
     encode_dropped,
     encode_published,
@@ -23,6 +22,7 @@ from pipelines.experiment.published_shards import (
 )
 from pipelines.experiment.shards import shard_name
 from pipelines.experiment.steps import DatasetStep
+from pipelines.outputs import Output
 
 ROWS_PER_SHARD = 4096
 
@@ -85,6 +85,7 @@ def publish_dataset(
             "dropped": len(report.dropped),
             "author_tokens": facts.author_tokens,
         },
+        written=output.file_names(),
     )
 
 

@@ -14,12 +14,12 @@ from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
 from pipelines.experiment.calibration import judge_errors
-from pipelines.experiment.evaluate import episode_shards
 from pipelines.experiment.judging import verdict_shards
-from pipelines.experiment.outputs import Output
+from pipelines.experiment.play import episode_shards
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.spec_panel import Panel
 from pipelines.experiment.steps import EvaluationStep, JudgingStep
+from pipelines.outputs import Output
 from services.servicekit.digest import digest_of
 from services.servicekit.errors import StoredObjectCorrupt
 

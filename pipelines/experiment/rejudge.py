@@ -14,7 +14,6 @@ from pipelines.experiment.judge_evaluation import judge_evaluation
 from pipelines.experiment.judging import verdict_shards
 from pipelines.experiment.layout import calibration_step, judging_step
 from pipelines.experiment.local_services import LocalServices
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.report_cells import calibration_part
 from pipelines.experiment.report_words import calibration_line
@@ -29,6 +28,7 @@ from pipelines.experiment.side_by_side import Judged, SideBySide, compare, judge
 from pipelines.experiment.spec_evaluation import Evaluation
 from pipelines.experiment.spec_panel import Panel
 from pipelines.experiment.steps import CalibrationStep, EvaluationStep, JudgingStep
+from pipelines.outputs import Output
 
 
 class NothingToRejudge(Exception):
@@ -75,7 +75,7 @@ async def rejudge(
     panel = panel or settings.panel
     rubric = rubric or settings.rubric
     check_judges(panel, field="panel")
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         planned = await lay_out(loaded, places, rooms)
         judges, faults = await ask_judges(rubric, panel, rooms)
         if faults:

@@ -10,6 +10,8 @@ import json
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from pipelines.experiment.report_base import Kind, Part, Rate, Role
 from pipelines.experiment.report_numbers import (
     Calibration,
@@ -18,6 +20,7 @@ from pipelines.experiment.report_numbers import (
     PanelRow,
     ReasonRow,
 )
+from pipelines.experiment.report_promotion import Promotion
 from services.servicekit.digest import digest_of
 
 SCHEMA_VERSION = 3
@@ -243,6 +246,10 @@ class Run(Part):
     """Where the time went."""
     curves: dict[str, list[tuple[int, float]]]
     """Training loss by checkpoint: pairs of tokens seen and loss in nats per token."""
+    validation_curves: dict[str, list[tuple[int, float]]] = Field(default_factory=dict)
+    """The same on examples that were held back; empty where none were."""
+    promotion: Promotion | None = None
+    """What the gate decided and what was done with traffic; null where nothing is promoted."""
 
 
 class Report(Part):

@@ -15,6 +15,7 @@ from teachwhy.judge.v1 import calibration_pb2
 from teachwhy.rollout.v1 import scenario_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
+from pipelines.experiment.loss_curves import LossCurves
 from pipelines.experiment.panel_facts import PanelFacts
 from pipelines.experiment.report import (
     Comparison,
@@ -36,6 +37,7 @@ from pipelines.experiment.report_cells import (
 )
 from pipelines.experiment.report_findings import RIVALS, findings, rows_of
 from pipelines.experiment.report_numbers import PanelRow
+from pipelines.experiment.report_promotion import Promotion
 from pipelines.experiment.report_rows import (
     Groups,
     Measured,
@@ -63,11 +65,12 @@ async def build_report(
     *,
     suites: Mapping[str, scenario_pb2.Suite],
     stages: Mapping[str, float],
-    curves: Mapping[str, Sequence[tuple[int, float]]],
+    curves: LossCurves,
     wall_seconds: float,
     finished: datetime | None = None,
     calibration: calibration_pb2.Calibration | None = None,
     facts: Mapping[tuple[str, int], PanelFacts] | None = None,
+    promotion: Promotion | None = None,
 ) -> Report:
     """Build the report of a complete experiment.
 
@@ -77,11 +80,12 @@ async def build_report(
         rooms: the scoreboard is asked.
         suites: suites of the rollout room by name.
         stages: seconds by kind of step.
-        curves: (tokens seen, loss) by checkpoint.
+        curves: losses by checkpoint.
         wall_seconds: seconds from the start of the run to its report.
         finished: time stamp of the report; now when not given.
         calibration: how often the panel errs.
         facts: what the panel said, by arm and tokens.
+        promotion: what the gate decided and what was done with it.
     """
     groups = group_measured(measured)
     cells = await ask_cells(groups, rooms)
@@ -127,7 +131,9 @@ async def build_report(
             Stage(name=name, seconds=seconds, share=seconds / total if total else 0.0)
             for name, seconds in stages.items()
         ],
-        curves={name: list(curve) for name, curve in sorted(curves.items())},
+        curves=curves.training,
+        validation_curves=curves.validation,
+        promotion=promotion,
     )
     return Report(results=results, run=run)
 

@@ -37,6 +37,8 @@ from pipelines.experiment.report_number_table import (
     share,
     zero_hits,
 )
+from pipelines.experiment.report_promotion import deed, verdict
+from pipelines.experiment.report_promotion import number as criterion_number
 from pipelines.experiment.report_table import efficiency_sentence
 from pipelines.experiment.report_words import calibration_line, describe, describe_error
 from pipelines.experiment.steps import short_tokens
@@ -97,6 +99,9 @@ def render_page(report: Report) -> str:
         arm_label=arm_label,
         difference=difference,
         panel_line=panel_line,
+        promotion_verdict=verdict,
+        promotion_deed=deed,
+        criterion_number=criterion_number,
         reasons_heading=reasons_heading,
         reasons_counts=reasons_counts,
         rates_plot=_svg(lambda axes: _draw_rates(axes, rows), height=1.4 + 0.42 * len(rows)),
@@ -217,7 +222,21 @@ def _draw_tokens(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _draw_losses(axes: Axes, report: Report) -> None:
-    for curve in report.run.curves.values():
-        axes.plot(*zip(*curve, strict=True), linewidth=1, alpha=0.7) if curve else None
+    colours: dict[str, object] = {}
+    for checkpoint, curve in report.run.curves.items():
+        if curve:
+            (line,) = axes.plot(*zip(*curve, strict=True), linewidth=1, alpha=0.7)
+            colours[checkpoint] = line.get_color()
+    for checkpoint, curve in report.run.validation_curves.items():
+        axes.plot(
+            *zip(*curve, strict=True),
+            linestyle="--",
+            marker=".",
+            linewidth=1,
+            color=colours.get(checkpoint),
+        )
+    if report.run.validation_curves:
+        axes.plot([], [], linestyle="--", marker=".", color=_GREY, label="held-back examples")
+        axes.legend()
     axes.set_xlabel("training tokens")
     axes.set_ylabel("loss, nats per token")

@@ -9,6 +9,7 @@ from rich.text import Text
 from pipelines.experiment.report import Efficiency, Report, Row
 from pipelines.experiment.report_base import Rate
 from pipelines.experiment.report_family_table import family_tables
+from pipelines.experiment.report_promotion import promotion_lines
 from pipelines.experiment.report_words import describe
 from pipelines.experiment.steps import short_tokens
 
@@ -35,6 +36,8 @@ def render_report(report: Report, *, width: int) -> RenderableType:
     if results.efficiency:
         parts.append(Text())
     parts.extend(Text(efficiency_sentence(one)) for one in results.efficiency)
+    if report.run.promotion is not None:
+        parts.extend(promotion_lines(report.run.promotion))
     if report.run.stages:
         shares = (f"{one.name} {one.share:.0%} ({one.seconds:.1f} s)" for one in report.run.stages)
         parts.extend((Text(), Text("time: " + ", ".join(shares), style="dim")))

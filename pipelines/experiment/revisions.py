@@ -41,12 +41,24 @@ class LoadedExperiment:
     """Text of the chat template; empty where nothing is trained."""
     constitution: str = ""
     """Markdown of the author's constitution; empty means the one of the project."""
+    occasion: str = ""
+    """Occasion at which hosted models, and what is promoted, are measured anew; empty: none."""
+
+
+def own_serving_revision() -> str:
+    """Digest of our own model server, which is named here and never imported."""
+    return code_digest("services.serving")
 
 
 async def ask_revisions(
-    loaded: LoadedExperiment, rooms: Rooms
+    loaded: LoadedExperiment, rooms: Rooms, *, serving_revision: str
 ) -> tuple[Revisions, PlannedDatasets]:
     """Ask every room what the experiment's numbers will depend on.
+
+    Args:
+        loaded: the experiment.
+        rooms: are asked.
+        serving_revision: digest of what hosts checkpoints.
 
     Raises:
         ExperimentImpossible: a recipe, option, suite or rubric does not exist.
@@ -79,9 +91,9 @@ async def ask_revisions(
         episodes_by_suite={name: suite.num_scenarios for name, suite in suites.items()},
         judges=judges,
         training_code=code_digest("pipelines.training"),
-        # Named, never imported: the model server is another process, on a cluster another image.
-        serving_code=code_digest("services.serving"),
+        serving_code=serving_revision,
         chat_template=loaded.chat_template,
+        occasion=loaded.occasion,
     )
     return revisions, planned
 

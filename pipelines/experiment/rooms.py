@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
 import grpc
@@ -17,7 +17,7 @@ from teachwhy.judge.v1 import judge_service_pb2_grpc
 from teachwhy.rollout.v1 import rollout_service_pb2_grpc
 from teachwhy.scoreboard.v1 import scoreboard_service_pb2_grpc
 
-from services.servicekit.channel import error_details, open_channel
+from services.servicekit.channel import ChannelSettings, error_details, open_channel
 
 Item = TypeVar("Item")
 
@@ -47,6 +47,8 @@ class RoomAddresses:
     rollout: str
     judge: str
     scoreboard: str
+    channel: ChannelSettings = field(default_factory=ChannelSettings)
+    """How they are reached: authorities, certificate, token."""
 
 
 class Rooms:
@@ -54,7 +56,7 @@ class Rooms:
 
     def __init__(self, addresses: RoomAddresses) -> None:
         self._channels = {
-            room: open_channel(getattr(addresses, room))
+            room: open_channel(getattr(addresses, room), addresses.channel)
             for room in ("dataset", "rollout", "judge", "scoreboard")
         }
         self.dataset = dataset_service_pb2_grpc.DatasetServiceStub(self._channels["dataset"])

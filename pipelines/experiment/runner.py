@@ -1,39 +1,46 @@
-"""Carries out an experiment on this machine: plans it, runs its steps, reports."""
+"""Carries out an experiment at a site: plans it, runs its steps, reports."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
-import orjson
 from rich.console import Console
 from teachwhy.scoreboard.v1 import evaluation_pb2
 
 from pipelines.experiment.carrier import StepCarrier
 from pipelines.experiment.evaluate import read_summary
-from pipelines.experiment.judge_endpoints import check_judges
+from pipelines.experiment.given import check_given, given_model
 from pipelines.experiment.layout import build_graph
-from pipelines.experiment.local_host import LocalHost
-from pipelines.experiment.local_services import LocalServices
+from pipelines.experiment.loss_curves import loss_curves
 from pipelines.experiment.panel_results import PanelResults
-from pipelines.experiment.places import RunPlaces, open_places
+from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.planned_datasets import PlannedDatasets
 from pipelines.experiment.progress import RunProgress
+from pipelines.experiment.promotion import promote
 from pipelines.experiment.record import Judging, record_evaluation
 from pipelines.experiment.report import Report
 from pipelines.experiment.report_build import build_report
 from pipelines.experiment.report_rows import Measured
-from pipelines.experiment.revisions import LoadedExperiment, ask_revisions, ask_suites
-from pipelines.experiment.rollout_endpoints import RolloutHosts, rollout_hosts
+from pipelines.experiment.revisions import (
+    LoadedExperiment,
+    ask_revisions,
+    ask_suites,
+    own_serving_revision,
+)
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.scheduler import run_steps
 from pipelines.experiment.settings import PipelinesSettings
-from pipelines.experiment.spec import Experiment, Loop
+from pipelines.experiment.site import Site
+from pipelines.experiment.spec import Base, Experiment, Loop
 from pipelines.experiment.steps import (
     DatasetStep,
     EvaluationStep,
+    GivenModel,
     JudgeRevisions,
     Step,
     StepGraph,
@@ -51,6 +58,8 @@ class Planned:
     """Digests of the steps whose outputs are in the store."""
     judges: JudgeRevisions
     """What verdicts are a function of in the judge room."""
+    given: GivenModel | None = None
+    """The model that every arm starts from, where the run does not pretrain it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +71,21 @@ class Finished:
     """None where nothing was measured."""
 
 
-async def lay_out(loaded: LoadedExperiment, places: RunPlaces, rooms: Rooms) -> Planned:
-    """Ask the rooms about an experiment and lay out its steps. Nothing is made."""
-    revisions, datasets = await ask_revisions(loaded, rooms)
-    graph = build_graph(loaded.experiment, revisions)
+async def lay_out(
+    loaded: LoadedExperiment, places: RunPlaces, rooms: Rooms, *, serving_revision: str = ""
+) -> Planned:
+    """Ask the rooms about an experiment and lay out its steps. Nothing is made.
+
+    Args:
+        loaded: the experiment.
+        places: where outputs are looked for.
+        rooms: are asked.
+        serving_revision: digest of what hosts checkpoints; our own model server when empty.
+    """
+    serving = serving_revision or own_serving_revision()
+    revisions, datasets = await ask_revisions(loaded, rooms, serving_revision=serving)
+    given = await asyncio.to_thread(given_model, loaded.experiment, places)
+    graph = build_graph(loaded.experiment, replace(revisions, given=given))
     complete = [
         step.digest
         for step in graph.steps
@@ -76,79 +96,107 @@ async def lay_out(loaded: LoadedExperiment, places: RunPlaces, rooms: Rooms) -> 
         datasets=datasets,
         complete=frozenset(complete),
         judges=revisions.judges,
+        given=given,
     )
 
 
-class ExperimentRunner:
-    """Runs experiments over the store in a runs folder."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run whose site is up and whose steps are laid out."""
 
-    def __init__(self, settings: PipelinesSettings, console: Console) -> None:
+    rooms: Rooms
+    planned: Planned
+    progress: RunProgress
+    carrier: StepCarrier
+
+
+class ExperimentRunner:
+    """Runs experiments at a site."""
+
+    def __init__(self, site: Site, settings: PipelinesSettings, console: Console) -> None:
+        self._site = site
         self._settings = settings
         self._console = console
-        self.places = open_places(settings.runs_folder)
-        self._runs = self.places.runs
+        self.places = site.places
 
     async def plan(self, loaded: LoadedExperiment) -> Planned:
         """Lay out all steps and say which outputs are in the store. Nothing is made."""
-        hosts = self._hosts(loaded.experiment)
-        services = LocalServices(self._runs, hosts)
-        async with services, Rooms(services.addresses) as rooms:
-            return await lay_out(loaded, self.places, rooms)
+        self._site.check(loaded.experiment)
+        async with self._site as site, Rooms(site.addresses) as rooms:
+            return await self._lay_out(loaded, rooms)
+
+    async def _lay_out(self, loaded: LoadedExperiment, rooms: Rooms) -> Planned:
+        revision = self._site.serving_revision
+        return await lay_out(loaded, self.places, rooms, serving_revision=revision)
 
     async def run(self, loaded: LoadedExperiment) -> Finished:
         """Run what is not in the store yet, record every evaluation and build the report."""
         begun = time.monotonic()
-        hosts = self._hosts(loaded.experiment)
-        with self.places.exclusive():
-            async with AsyncExitStack() as stack:
-                services = await stack.enter_async_context(LocalServices(self._runs, hosts))
-                rooms = await stack.enter_async_context(Rooms(services.addresses))
-                host = await stack.enter_async_context(
-                    LocalHost(services.serving_url, services.ensure_serving)
-                )
-                planned = await lay_out(loaded, self.places, rooms)
-                graph = planned.graph
-                with RunProgress(self._console, graph.steps) as progress:
-                    carrier = StepCarrier(
-                        self.places,
-                        loaded=loaded,
-                        datasets=planned.datasets,
-                        rooms=rooms,
-                        host=host,
-                        progress=progress,
-                    )
-                    work = asyncio.ensure_future(self._run_steps(graph, carrier, progress))
-                    # A service that cannot be kept alive ends the run at once, in its own words.
-                    await asyncio.wait(
-                        {work, services.failure}, return_when=asyncio.FIRST_COMPLETED
-                    )
-                    if not work.done():
-                        work.cancel()
-                        await asyncio.wait({work})
-                        services.failure.result()
-                    await work
-                if loaded.experiment.evaluation is None:
-                    return Finished(graph=graph, report=None)
-                report = await self._report(
-                    loaded.experiment,
-                    graph,
-                    rooms,
-                    stages={**progress.seconds},
-                    begun=begun,
-                )
-                return Finished(graph=graph, report=report)
+        async with self.opened(loaded) as opened:
+            graph = opened.planned.graph
+            with opened.progress:
+                await self.guarded(self._run_steps(graph, opened.carrier, opened.progress))
+            return await self.concluded(loaded, opened, begun=begun)
 
-    @staticmethod
-    def _hosts(experiment: Experiment) -> RolloutHosts:
-        """Check every endpoint that is asked, before anything starts."""
-        check_judges(experiment.evaluation.panel if experiment.evaluation else None)
-        return rollout_hosts(experiment)
+    async def concluded(
+        self, loaded: LoadedExperiment, opened: OpenRun, *, begun: float
+    ) -> Finished:
+        """Do what follows the last step: record every evaluation and build the report."""
+        graph = opened.planned.graph
+        if loaded.experiment.evaluation is None:
+            return Finished(graph=graph, report=None)
+        report = await self._report(
+            loaded.experiment,
+            graph,
+            opened.rooms,
+            stages={**opened.progress.seconds},
+            begun=begun,
+        )
+        return Finished(graph=graph, report=report)
+
+    @asynccontextmanager
+    async def opened(self, loaded: LoadedExperiment) -> AsyncIterator[OpenRun]:
+        """Hold the runs folder, start the site and lay out what is to be done.
+
+        Raises:
+            ExperimentImpossible: the experiment cannot be run at this site.
+            RunsFolderBusy: another run holds the folder.
+        """
+        self._site.check(loaded.experiment)
+        with self.places.exclusive():
+            async with self._site as site, Rooms(site.addresses) as rooms:
+                planned = await self._lay_out(loaded, rooms)
+                check_given(planned.given)
+                progress = RunProgress(self._console, planned.graph.steps)
+                carrier = StepCarrier(
+                    self.places,
+                    loaded=loaded,
+                    datasets=planned.datasets,
+                    rooms=rooms,
+                    host=site.host,
+                    launcher=site.launcher,
+                    progress=progress,
+                )
+                yield OpenRun(rooms=rooms, planned=planned, progress=progress, carrier=carrier)
+
+    async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work``; a site that cannot go on ends it at once, in its own words."""
+        failure = self._site.failure
+        task = asyncio.ensure_future(work)
+        await asyncio.wait({task, failure}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+            failure.result()
+        await task
 
     def cores_of(self, step: Step, loop: Loop | None) -> int:
-        """Cores that ``step`` keeps busy."""
+        """Cores that ``step`` keeps busy here; where trainings run elsewhere, their number."""
+        if self._site.trains_at_once is not None:
+            return int(isinstance(step, TrainingStep))
         match step:
-            case TrainingStep(start=None):
-                return loop.base.training.threads if loop else 0
+            case TrainingStep(start=None) if loop and isinstance(loop.base, Base):
+                return loop.base.training.threads
             case TrainingStep():
                 return loop.fine_tuning.threads if loop else 0
             case EvaluationStep():
@@ -175,16 +223,26 @@ class ExperimentRunner:
             )
             for step in graph.evaluations
         ]
+        suites = await ask_suites(rooms)
+        promotion = await promote(
+            experiment,
+            measured,
+            rooms,
+            suites=suites,
+            router=self._site.traffic,
+            store=self.places.store,
+        )
         return await build_report(
             experiment,
             measured,
             rooms,
-            suites=await ask_suites(rooms),
+            suites=suites,
             stages=stages,
-            curves=self._curves(graph),
+            curves=await asyncio.to_thread(loss_curves, graph.trainings, self.places),
             wall_seconds=time.monotonic() - begun,
             calibration=panel.calibration,
             facts=await asyncio.to_thread(panel.facts),
+            promotion=promotion,
         )
 
     async def _run_steps(
@@ -202,7 +260,7 @@ class ExperimentRunner:
             graph.steps,
             is_complete=is_complete,
             run=carrier,
-            cores=self._settings.cores,
+            cores=self._site.trains_at_once or self._settings.cores,
             cores_of=lambda step: self.cores_of(step, loop),
         )
 
@@ -229,12 +287,3 @@ class ExperimentRunner:
             rooms=rooms,
             judging=judging,
         )
-
-    def _curves(self, graph: StepGraph) -> dict[str, list[tuple[int, float]]]:
-        curves = {}
-        for step in graph.trainings:
-            result = orjson.loads(self.places.output(step).read("training.json"))
-            curves[step.checkpoint] = [
-                (int(tokens), float(loss)) for tokens, loss in result["loss_curve"]
-            ]
-        return curves

@@ -10,7 +10,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.servicekit.channel import ChannelSettings
 from services.servicekit.chat_endpoints import ChatEndpoint
+from services.servicekit.storage.settings import StoreSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -76,7 +78,21 @@ class PipelinesSettings(BaseSettings):
     )
 
     runs_folder: Path = Field(
-        default=Path("runs"), description="Folder of the store, scratch, logs and reports."
+        default=Path("runs"), description="Folder of scratch, logs, reports and, else, the store."
+    )
+    store: StoreSettings | None = Field(
+        default=None,
+        description="Where outputs are kept, for example PIPELINES_STORE__KIND=s3; else a "
+        "directory in the runs folder.",
+    )
+    rooms_channel: ChannelSettings = Field(
+        default_factory=ChannelSettings,
+        description="How installed rooms are reached, for example "
+        "PIPELINES_ROOMS_CHANNEL__TOKEN_FILE; those of a cluster profile.",
+    )
+    cluster_file: Path = Field(
+        default=Path("cluster.yaml"),
+        description="Cluster profile of `--on cluster`; pipelines/examples has two.",
     )
     cores: int = Field(
         default_factory=lambda: max(1, os.cpu_count() or 1),

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from pipelines.experiment.spec_data import Author, MixPart, WrittenDataset
 from pipelines.experiment.spec_evaluation import Evaluation, HostedModel
 from pipelines.experiment.spec_gates import Gates
+from pipelines.experiment.spec_promotion import Promotion
 from pipelines.experiment.spec_section import Name, Section, Tokens
 from pipelines.training.spec import Hyperparameters
 
@@ -38,7 +39,7 @@ class Arm(Section):
     mix: Annotated[list[MixPart], Field(min_length=1, description="What it is trained on.")]
     tokens: Annotated[
         list[Tokens],
-        BeforeValidator(_as_list),
+        BeforeValidator(_as_list, json_schema_input_type=Tokens | list[Tokens]),
         Field(min_length=1, description="Token budgets; each is trained and measured apart."),
     ]
 
@@ -74,6 +75,39 @@ class Base(Section):
     training: Annotated[Hyperparameters, Field(description="How it is pretrained.")]
 
 
+class GivenBase(Section):
+    """A model that exists: every arm starts from it, and it is measured as it is."""
+
+    checkpoint: Annotated[
+        Name,
+        Field(description="Checkpoint in the store, put there by `pipelines import-model`."),
+    ]
+    chat_template: Annotated[
+        str,
+        Field(
+            description="Jinja chat template in the place of the checkpoint's own, path relative "
+            "to this file; needed where the assistant's words cannot be told in that one."
+        ),
+    ] = ""
+    parameters: Annotated[
+        int | None,
+        Field(gt=0, description="How many it has; used by `plan` until it is in the store."),
+    ] = None
+
+
+def _kind_of_base(value: object) -> str:
+    if isinstance(value, GivenBase) or (isinstance(value, dict) and "checkpoint" in value):
+        return "given"
+    return "trained"
+
+
+AnyBase = Annotated[
+    Annotated[Base, Tag("trained")] | Annotated[GivenBase, Tag("given")],
+    Discriminator(_kind_of_base),
+]
+"""What every arm starts from: a model that the run pretrains, or one that exists."""
+
+
 class EfficiencyQuestion(Section):
     """How many times fewer tokens the candidate needs for the same misalignment."""
 
@@ -89,7 +123,7 @@ class EfficiencyQuestion(Section):
 class Loop:
     """The part of an experiment that trains and measures."""
 
-    base: Base
+    base: Base | GivenBase
     fine_tuning: Hyperparameters
     arms: Sequence[Arm]
     evaluation: Evaluation
@@ -112,7 +146,7 @@ class Experiment(Section):
         tuple[WrittenDataset, ...],
         Field(description="Data that are written for their own sake."),
     ] = ()
-    base: Base | None = None
+    base: AnyBase | None = None
     fine_tuning: Annotated[
         Hyperparameters | None, Field(description="How every arm is trained.")
     ] = None
@@ -124,6 +158,16 @@ class Experiment(Section):
         Evaluation | None, Field(description="How all arms and models are measured.")
     ] = None
     efficiency: tuple[EfficiencyQuestion, ...] = ()
+    promotion: Annotated[
+        Promotion | None, Field(description="Which arm may answer a service's requests, and when.")
+    ] = None
+
+    @property
+    def budgets(self) -> dict[str, list[int]]:
+        """Token budgets by name of all that is measured; 0 for what is not trained."""
+        trained = {arm.name: arm.tokens for arm in self.arms}
+        base = {BASE_ARM: [0]} if self.base is not None else {}
+        return base | trained | {model.name: [0] for model in self.models}
 
     @property
     def loop(self) -> Loop | None:
@@ -182,6 +226,17 @@ class Experiment(Section):
             for side in (question.reference, question.candidate):
                 if side not in names:
                     raise ValueError(f"efficiency: no arm is called {side!r}; arms: {names}")
+        return self
+
+    @model_validator(mode="after")
+    def _promotion_makes_sense(self) -> Self:
+        if self.promotion is None:
+            return self
+        self.promotion.subjects(self.budgets)
+        if self.promotion.seed not in {None, *self.seeds}:
+            raise ValueError(
+                f"promotion.seed: {self.promotion.seed} is none of seeds, {self.seeds}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from pipelines.experiment.local_services import (
     service_environment,
     service_specs,
 )
+from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.rollout_endpoints import operator_hosts
 
 READY_SECONDS = 60.0
@@ -42,23 +43,24 @@ class StandingService:
 
 
 async def start_services(
-    runs_folder: Path, *, ports: Mapping[str, int], metrics_ports: Mapping[str, int]
+    places: RunPlaces, *, ports: Mapping[str, int], metrics_ports: Mapping[str, int]
 ) -> list[StandingService]:
     """Start every service and wait until all listen.
 
     Args:
-        runs_folder: holds store, caches and logs.
+        places: store, caches and logs.
         ports: main port by service.
         metrics_ports: metrics port by gRPC room.
 
     Raises:
         ServicesStanding: they run already, or one of them did not start; then none is left.
     """
+    runs_folder = places.runs
     await asyncio.to_thread(runs_folder.mkdir, parents=True, exist_ok=True)
     if alive := _alive(runs_folder):
         raise ServicesStanding(f"already running: {', '.join(alive)}; `make down` stops them")
     specs = service_specs(
-        runs_folder,
+        places,
         ports=ports,
         metrics_ports=metrics_ports,
         parent_pid=None,

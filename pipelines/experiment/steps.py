@@ -41,6 +41,16 @@ class DatasetStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenModel:
+    """A checkpoint that nobody trains here: it was imported."""
+
+    checkpoint: str
+    """Name under which it lies in the store and is hosted."""
+    digest: str
+    """Digest of its content; empty while it is not in the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStep:
     """Train one checkpoint: the base from configuration, or an arm from the base."""
 
@@ -48,7 +58,7 @@ class TrainingStep:
     seed: int
     tokens: int
     """Training tokens of this step."""
-    start: TrainingStep | None
+    start: TrainingStep | GivenModel | None
     """Checkpoint to start from; None trains from configuration."""
     vocabulary: DatasetStep | None
     """Data the tokenizer is fitted on; only without ``start``."""
@@ -77,11 +87,13 @@ class EvaluationStep:
     seed: int
     tokens: int
     """Fine-tuning tokens of the arm; 0 for the base and for hosted models."""
-    subject: TrainingStep | HostedModel
-    """What plays: a checkpoint of ours, or a model that somebody hosts."""
+    subject: TrainingStep | GivenModel | HostedModel
+    """What plays: a checkpoint in the store, or a model that somebody hosts."""
     episodes: int
     """Episodes to play, unless the stop rule ends it before."""
     digest: str
+    occasion: str = ""
+    """Occasion at which it is measured anew; empty: once for all."""
 
     @property
     def endpoint(self) -> str:
@@ -184,6 +196,10 @@ class Revisions:
     """Digest of the model host."""
     chat_template: str
     """Text of the chat template."""
+    given: GivenModel | None = None
+    """The model that every arm starts from, where the run does not pretrain it."""
+    occasion: str = ""
+    """Occasion at which hosted models, and what is promoted, are measured anew; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +231,8 @@ def inputs_of(step: Step) -> tuple[Step, ...]:
             return step.contrast
         case TrainingStep():
             first = step.start or step.vocabulary
-            return (*((first,) if first else ()), *step.mixture)
+            own = (first,) if isinstance(first, TrainingStep | DatasetStep) else ()
+            return (*own, *step.mixture)
         case EvaluationStep(subject=TrainingStep() as training):
             return (training, *training.mixture)
         case JudgingStep():

@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.experiment.outputs import Manifest, Output
+from pipelines.outputs import Manifest, Output
 from services.servicekit.storage.port import ObjectStore
 
 

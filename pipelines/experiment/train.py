@@ -1,134 +1,122 @@
-"""Train one checkpoint: gather its inputs, run the launcher, publish the result."""
+"""Train one checkpoint: write down what is asked for, and have a launcher carry it out."""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
-import orjson
+from pydantic import JsonValue
 
-from pipelines.experiment.launcher import TrainingJob, TrainingLauncher, TrainingProgress
-from pipelines.experiment.outputs import Output
-from pipelines.experiment.spec import Loop
-from pipelines.experiment.steps import DatasetStep, TrainingStep, training_seed
+from pipelines.experiment.spec import Base, Loop
+from pipelines.experiment.steps import DatasetStep, GivenModel, TrainingStep, training_seed
+from pipelines.jobs.order import TrainingOrder
+from pipelines.outputs import Output
+from pipelines.training.spec import Hyperparameters
+from services.servicekit.digest import code_digest
+
+SPARE_EPOCHS = 1.5
+"""Most times that an example is used where a budget is not counted as the data were."""
+
+START = "start"
+"""Folder of the checkpoint to start from, in the job's own folder."""
 
 
-async def train_checkpoint(
+def training_order(
     step: TrainingStep,
-    output: Output,
     *,
     loop: Loop,
     chat_template: str,
-    inputs: Callable[[DatasetStep | TrainingStep], Output],
-    launcher: TrainingLauncher,
-    scratch: Path,
-    report: Callable[[TrainingProgress], None],
-) -> None:
-    """Train the checkpoint of ``step`` and publish it to ``output``.
-
-    The scratch folder outlives a killed run, so that training resumes from its last
-    checkpoint; it goes when the output is published.
+    place: Callable[[DatasetStep | TrainingStep | GivenModel], Output],
+) -> TrainingOrder:
+    """Write down the training of ``step``.
 
     Args:
         step: what to train.
-        output: where the checkpoint is published.
         loop: the experiment the step belongs to.
-        chat_template: text of the tokenizer's chat template.
-        inputs: finds the published output of an input.
-        launcher: runs the training program.
-        scratch: folder of this step alone.
-        report: told about progress.
+        chat_template: text of the tokenizer's chat template; empty: that of the given base.
+        place: finds where the output of a step, or a given model, is.
     """
-    spec = await asyncio.to_thread(_prepare, step, loop, chat_template, inputs, scratch)
-    job = TrainingJob(name=step.checkpoint, spec=spec, folder=scratch)
-    result = await launcher.train(job, report)
-    await asyncio.to_thread(_publish, step, output, result)
-    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
-
-
-def _prepare(
-    step: TrainingStep,
-    loop: Loop,
-    chat_template: str,
-    inputs: Callable[[DatasetStep | TrainingStep], Output],
-    scratch: Path,
-) -> dict[str, object]:
-    """Copy every input into ``scratch`` and write the training program's spec."""
-    folders = {}
-    for source in (*step.mixture, *((step.vocabulary,) if step.vocabulary else ())):
-        folders[source.digest] = _fetched(inputs(source), scratch / "data" / source.digest[:16])
-    if step.start is not None:
-        start: dict[str, object] = {
-            "kind": "checkpoint",
-            "path": str(_fetched(inputs(step.start), scratch / "start")),
-        }
-        training, seed = (
-            loop.fine_tuning,
-            training_seed(step.seed, step.arm, step.tokens),
-        )
-    else:
-        assert step.vocabulary is not None, "a base has a vocabulary"
-        tokenizer = loop.base.tokenizer
-        start = {
-            "kind": "configuration",
-            "model": loop.base.model,
-            "tokenizer": {
-                "kind": "word-level",
-                "fit_on": [str(folders[step.vocabulary.digest])],
-                "markers": tokenizer.markers,
-                "end": tokenizer.end,
-                "chat_template": chat_template,
-            },
-        }
-        training, seed = loop.base.training, step.seed
-    mixture = [
-        {
-            "name": f"{number}-{source.part.recipe}",
-            "data": str(folders[source.digest]),
-            "tokens": source.tokens,
-        }
-        for number, source in enumerate(step.mixture)
-    ]
-    return {
-        "start": start,
-        "mixture": mixture,
-        "seed": seed,
-        **training.model_dump(mode="json"),
-    }
-
-
-def _fetched(output: Output, folder: Path) -> Path:
-    """Copy ``output`` to ``folder`` unless a whole copy is there."""
-    if folder.exists():
-        return folder
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    output.fetch(partial)
-    partial.rename(folder)
-    return folder
-
-
-def _publish(step: TrainingStep, output: Output, result: Path) -> None:
-    model = result / "model"
-    files = {
-        str(path.relative_to(model)): path.read_bytes()
-        for path in sorted(model.rglob("*"))
-        if path.is_file()
-    }
-    files["training.json"] = (result / "result.json").read_bytes()
-    summary = orjson.loads(files["training.json"])
+    sources = (*step.mixture, *((step.vocabulary,) if step.vocabulary else ()))
+    folders = {_folder(source): place(source).prefix for source in sources}
     inputs = {f"mixture/{i}": source.digest for i, source in enumerate(step.mixture)}
     if step.start is not None:
-        inputs["start"] = step.start.digest
+        folders[START] = place(step.start).prefix
+        inputs[START] = step.start.digest
     if step.vocabulary is not None:
         inputs["vocabulary"] = step.vocabulary.digest
-    output.publish(
-        kind="checkpoint",
+    is_base = step.start is None and isinstance(loop.base, Base)
+    training = loop.base.training if is_base and isinstance(loop.base, Base) else loop.fine_tuning
+    seed = step.seed if is_base else training_seed(step.seed, step.arm, step.tokens)
+    return TrainingOrder(
+        name=step.checkpoint,
         digest=step.digest,
+        output=place(step).prefix,
+        program=code_digest("pipelines.training"),
+        spec={
+            "start": _start(step, loop, chat_template),
+            "mixture": [
+                {**_source(number, source), **_epochs(loop, training)}
+                for number, source in enumerate(step.mixture)
+            ],
+            "seed": seed,
+            **training.model_dump(mode="json"),
+        },
+        folders=folders,
         parameters={"arm": step.arm, "seed": step.seed, "tokens": step.tokens},
         inputs=inputs,
-        counts={"steps": int(summary["steps"]), "tokens": int(summary["tokens"])},
-        files=files,
     )
+
+
+def _folder(source: DatasetStep) -> str:
+    return f"data/{source.digest[:16]}"
+
+
+def _source(number: int, source: DatasetStep) -> dict[str, JsonValue]:
+    return {
+        "name": f"{number}-{source.part.recipe}",
+        "data": _folder(source),
+        "tokens": source.tokens,
+        "revision": source.digest,
+    }
+
+
+def _epochs(loop: Loop, training: Hyperparameters) -> dict[str, JsonValue]:
+    """Say how often an example may be used; nothing where each is enough once.
+
+    Whoever wrote the data counted their tokens, and a given model's tokenizer counts others; what
+    is held back to be validated on is missing, too. The rest of the budget is filled by some of
+    the examples once more.
+    """
+    if isinstance(loop.base, Base) and training.validation_share == 0:
+        return {}
+    return {"max_epochs": SPARE_EPOCHS}
+
+
+def _start(step: TrainingStep, loop: Loop, chat_template: str) -> JsonValue:
+    if step.start is not None:
+        own = {"chat_template": chat_template} if _has_another(step, chat_template) else {}
+        return {
+            "kind": "checkpoint",
+            "path": START,
+            "name": step.start.checkpoint,
+            "revision": step.start.digest,
+            **own,
+        }
+    assert isinstance(loop.base, Base), "only a base is trained from nothing"
+    assert step.vocabulary is not None, "a base has a vocabulary"
+    tokenizer = loop.base.tokenizer
+    return {
+        "kind": "configuration",
+        "model": dict(loop.base.model),
+        "tokenizer": {
+            "kind": "word-level",
+            "fit_on": [_folder(step.vocabulary)],
+            "markers": list(tokenizer.markers),
+            "end": tokenizer.end,
+            "chat_template": chat_template,
+        },
+    }
+
+
+def _has_another(step: TrainingStep, chat_template: str) -> bool:
+    """Whether the file names a template in the place of the given model's own."""
+    return bool(chat_template) and isinstance(step.start, GivenModel)

@@ -14,12 +14,12 @@ from pipelines.experiment.audit import DatasetNotPublished, audit_draft, refusal
 from pipelines.experiment.dataset_card import Provenance
 from pipelines.experiment.drafts import Draft
 from pipelines.experiment.generate import Advance, generate_dataset, write_draft
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.planned_datasets import PlannedDatasets
 from pipelines.experiment.publish import as_json, publish_dataset
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.spec_data import WrittenDataset
 from pipelines.experiment.steps import DatasetStep
+from pipelines.outputs import Output
 from services.servicekit.channel import error_details
 
 ROUNDS = 6

@@ -13,7 +13,6 @@ from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2, scenario_pb2
 
 from pipelines.experiment.export import ExportRefused
 from pipelines.experiment.local_services import LocalServices
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.places import RunPlaces
 from pipelines.experiment.revisions import LoadedExperiment, ask_suites
 from pipelines.experiment.rooms import Rooms
@@ -23,6 +22,7 @@ from pipelines.experiment.spec import Experiment
 from pipelines.experiment.steps import EvaluationStep
 from pipelines.inspect_log.conversation import Json, model_name
 from pipelines.inspect_log.log_file import LogHead, writing_log
+from pipelines.outputs import Output
 from services.servicekit.digest import digest_of
 from services.servicekit.errors import StoredObjectCorrupt
 
@@ -61,7 +61,7 @@ async def export_logs(
         ExportRefused: no evaluation is finished.
         StoredObjectCorrupt: an episode has no verdict, or a file differs from its manifest.
     """
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         planned = await lay_out(loaded, places, rooms)
         evaluation = loaded.experiment.evaluation
         canaries = await _canaries(evaluation.suites, rooms) if evaluation else ()

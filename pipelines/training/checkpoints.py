@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.training.files import whole_folder
+from pipelines.training.distributed import ALONE, Group
+from pipelines.training.files import unfinished, whole_folder
 
 _MARKER = "complete.json"
 _PREFIX = "checkpoint-"
@@ -15,17 +16,25 @@ _KEPT = 2
 
 
 @contextmanager
-def new_checkpoint(directory: Path, step: int) -> Iterator[Path]:
+def new_checkpoint(directory: Path, step: int, group: Group = ALONE) -> Iterator[Path]:
     """Yield a folder that becomes checkpoint-<step> completely or not at all.
 
+    All processes of the group write into it; process 0 makes it, and marks it when all are done.
     The marker holds the digest of every file: a rename alone does not prove, after a power cut or
     on a network file system, that the bytes arrived. The newest two checkpoints are kept.
     """
-    with whole_folder(directory / f"{_PREFIX}{step}") as folder:
-        yield folder
-        (folder / _MARKER).write_text(json.dumps(_digests(folder)) + "\n")
-    for _, folder in _folders(directory)[_KEPT:]:
-        shutil.rmtree(folder)
+    target = directory / f"{_PREFIX}{step}"
+    if group.is_main:
+        with group.together(), whole_folder(target) as folder:
+            group.collect(None)
+            yield folder
+            (folder / _MARKER).write_text(json.dumps(_digests(folder)) + "\n")
+        for _, folder in _folders(directory)[_KEPT:]:
+            shutil.rmtree(folder)
+        return
+    with group.together():
+        group.collect(None)
+        yield unfinished(target)
 
 
 def newest_checkpoint(directory: Path) -> tuple[Path | None, list[str]]:
@@ -56,8 +65,14 @@ def _folders(directory: Path) -> list[tuple[int, Path]]:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.iterdir() if path.name != _MARKER)
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    marker = folder / _MARKER
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != marker)
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _problem(folder: Path) -> str | None:

@@ -24,17 +24,22 @@ def whole_folder(target: Path) -> Iterator[Path]:
     Raises:
         OutputUnusable: the disk is full, read-only or broken.
     """
-    unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    folder = unfinished(target)
+    shutil.rmtree(folder, ignore_errors=True)
     with _plain_faults(target):
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        for path in sorted(unfinished.rglob("*"), reverse=True):
+        folder.mkdir(parents=True)
+        yield folder
+        for path in sorted(folder.rglob("*"), reverse=True):
             _flush(path)
-        _flush(unfinished)
+        _flush(folder)
         shutil.rmtree(target, ignore_errors=True)
-        unfinished.rename(target)
+        folder.rename(target)
         _flush(target.parent)
+
+
+def unfinished(target: Path) -> Path:
+    """Return where a target is while it is being written."""
+    return target.with_name(f"{_UNFINISHED}{target.name}")
 
 
 def write_whole_file(target: Path, content: bytes) -> None:
@@ -43,11 +48,11 @@ def write_whole_file(target: Path, content: bytes) -> None:
     Raises:
         OutputUnusable: the disk is full, read-only or broken.
     """
-    unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
+    partial = unfinished(target)
     with _plain_faults(target):
-        unfinished.write_bytes(content)
-        _flush(unfinished)
-        unfinished.replace(target)
+        partial.write_bytes(content)
+        _flush(partial)
+        partial.replace(target)
         _flush(target.parent)
 
 

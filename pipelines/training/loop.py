@@ -1,10 +1,8 @@
-"""The training loop: transformers.Trainer, fed with batches of tokens and exact on resume."""
+"""The training loop: from the newest checkpoint to the end, watched after every step."""
 
-import json
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,174 +10,57 @@ import torch
 import transformers
 
 from pipelines.training import metrics
-from pipelines.training.batches import Batch
-from pipelines.training.checkpoints import new_checkpoint, newest_checkpoint
-from pipelines.training.errors import OutputUnusable, TrainingError
+from pipelines.training.checkpoints import newest_checkpoint
+from pipelines.training.distributed import Group
+from pipelines.training.errors import OutputUnusable
 from pipelines.training.material import Material
-from pipelines.training.model import LanguageModel
-from pipelines.training.optimization import make_optimizer, make_schedule
+from pipelines.training.model import LanguageModel, is_shared_out, plain
+from pipelines.training.position import Position, read_position
 from pipelines.training.progress import Progress
 from pipelines.training.spec import TrainingSpec
-
-_POSITION = "position.json"
-
-
-@dataclass(slots=True, kw_only=True)
-class Position:
-    """What the program itself has to remember over a restart."""
-
-    identity: str
-    """Digest of the spec and its data."""
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    """Time spent in the loop, over all processes."""
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    """Tokens seen, and the mean loss of the steps since the point before."""
-    losses: list[float] = field(default_factory=list)
-    """Losses since the last point of the curve."""
-
-    def close_point(self) -> None:
-        """Add a point to the curve from the losses since the last one."""
-        if self.losses:
-            self.curve.append((self.tokens, sum(self.losses) / len(self.losses)))
-            self.losses.clear()
+from pipelines.training.trainer import TextTrainer
+from pipelines.training.validation import Validation
+from pipelines.training.work import utilisation, work_of
 
 
-class _Batches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """The batches of a material, each one item."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """What came of the loop, apart from the weights."""
 
-    def __init__(self, material: Material) -> None:
-        self._material = material
-
-    def __len__(self) -> int:
-        return len(self._material.plan)
-
-    def __getitem__(self, at: int) -> dict[str, torch.Tensor]:
-        batch = self._material.batch(at)
-        # Trainer looks for input_ids.
-        return {
-            "input_ids": batch.inputs,
-            "positions": batch.positions,
-            "targets": batch.targets,
-        }
-
-
-def _only(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Take a batch as it is: it has been collated already."""
-    (item,) = items
-    return item
-
-
-class TextTrainer(transformers.Trainer):
-    """A Trainer with our loss and with checkpoints that are complete or not there."""
-
-    def __init__(
-        self,
-        *,
-        spec: TrainingSpec,
-        model: LanguageModel,
-        material: Material,
-        directory: Path,
-        position: Position,
-    ) -> None:
-        """Prepare one pass over the material."""
-        optimizer = make_optimizer(model.network, model.tables(), spec.optimizer)
-        super().__init__(
-            model=model.network,
-            args=_arguments(spec, directory),
-            train_dataset=_Batches(material),
-            data_collator=_only,
-            optimizers=(optimizer, make_schedule(optimizer, spec.schedule, material.tokens_after)),
-        )
-        self._language_model = model
-        self._directory = directory
-        self._saving_to: Path | None = None
-        self.position = position
-        self.last_loss = math.nan
-
-    def compute_loss(
-        self,
-        model: torch.nn.Module,  # noqa: ARG002  (the loss belongs to our own wrapper of it)
-        inputs: Mapping[str, Any],
-        return_outputs: bool = False,  # noqa: ARG002, FBT001, FBT002  (only evaluation asks)
-        num_items_in_batch: torch.Tensor | int | None = None,  # noqa: ARG002
-    ) -> torch.Tensor:
-        """Return the loss of a batch and remember its value."""
-        loss = self._language_model.loss(
-            Batch(
-                inputs=inputs["input_ids"],
-                positions=inputs["positions"],
-                targets=inputs["targets"],
-            )
-        )
-        self.last_loss = float(loss.item())
-        if not math.isfinite(self.last_loss):
-            raise TrainingError(
-                f"the loss is not finite after step {self.position.step}; lower the learning rates"
-            )
-        return loss
-
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Write a checkpoint; Trainer alone would leave a half-written one when killed."""
-        with new_checkpoint(self._directory, self.state.global_step) as folder:
-            self._saving_to = folder
-            super()._save_checkpoint(model, trial)
-            (nested,) = folder.iterdir()
-            for path in nested.iterdir():
-                path.rename(folder / path.name)
-            nested.rmdir()
-            (folder / _POSITION).write_text(json.dumps(asdict(self.position)))
-        metrics.CHECKPOINTS.inc()
-
-    def _get_output_dir(self, trial: Any) -> str:
-        """Name the folder that Trainer makes its checkpoint folder in."""
-        return str(self._saving_to or super()._get_output_dir(trial))
-
-
-def _arguments(spec: TrainingSpec, directory: Path) -> transformers.TrainingArguments:
-    arguments = transformers.TrainingArguments(
-        output_dir=str(directory),
-        use_cpu=spec.device == "cpu",
-        seed=spec.seed % 2**32,
-        num_train_epochs=1,
-        # An item of the data set is a batch.
-        per_device_train_batch_size=1,
-        train_sampling_strategy="sequential",
-        max_grad_norm=spec.clip_norm,
-        # The callback below says when to save; the program logs by itself.
-        save_strategy="no",
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
-    # Several visible GPUs would otherwise mean DataParallel.
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001
-    return arguments
+    position: Position
+    utilisation: float | None
+    """Share of the devices' peak that was used since the last restart; None: peak unknown."""
 
 
 class _Watch(transformers.TrainerCallback):
-    """After every step: count, report, and decide whether to save or to stop."""
+    """After every step: count, report, validate, and decide whether to save or to stop."""
 
     def __init__(
         self,
         *,
         spec: TrainingSpec,
         trainer: TextTrainer,
+        model: LanguageModel,
         material: Material,
         progress: Progress,
         stop_requested: Callable[[], bool],
+        group: Group,
+        peak_teraflops: float | None,
     ) -> None:
         self._spec = spec
         self._trainer = trainer
+        self._model = model
         self._material = material
         self._progress = progress
         self._stop_requested = stop_requested
-        self._started = self._saved = time.monotonic()
+        self._group = group
+        self._peak_teraflops = peak_teraflops
+        self._work = work_of(plain(model.network))
+        part_tokens = spec.micro_batch_tokens or spec.batch_tokens
+        self._validation = Validation(material.validation, material.pad, part_tokens, group)
+        self._started = self._saved = self._stepped = time.monotonic()
         self._before = (trainer.position.tokens, trainer.position.seconds)
+        self._operations = 0.0
         self.stopped = False
 
     def on_step_end(
@@ -189,37 +70,74 @@ class _Watch(transformers.TrainerCallback):
         control: transformers.TrainerControl,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        position = self._trainer.position
-        now = time.monotonic()
-        tokens_before, seconds_before = self._before
-        tokens = self._material.tokens_after[state.global_step - 1]
-        metrics.TOKENS.inc(tokens - position.tokens)
+        position, now = self._trainer.position, time.monotonic()
+        tokens_before, tokens = position.tokens, self._material.tokens_after[state.global_step - 1]
         position.step, position.tokens = state.global_step, tokens
-        position.seconds = seconds_before + now - self._started
+        position.seconds = self._before[1] + now - self._started
+        position.processes = self._group.size
         position.losses.append(self._trainer.last_loss)
         if len(position.losses) == self._spec.log_every_steps:
             position.close_point()
+        self._report(tokens - tokens_before, now)
+        is_last = position.step == len(self._material.plan)
+        if is_last or self._is_validation_due(tokens_before):
+            self._validate()
+        if is_last:
+            return
+        self.stopped, due = self._group.any(self._stop_requested(), self._is_checkpoint_due(now))
+        control.should_training_stop = self.stopped
+        control.should_save = self.stopped or due
+        if control.should_save:
+            self._saved = now
+
+    def _report(self, step_tokens: int, now: float) -> None:
+        position = self._trainer.position
+        seconds = now - self._started
+        step_seconds, self._stepped = now - self._stepped, now
+        pairs = self._material.num_pairs(position.step - 1)
+        self._operations += self._work.of(step_tokens, pairs)
+        metrics.TOKENS.inc(step_tokens)
+        metrics.STEP_SECONDS.observe(step_seconds)
+        metrics.GRADIENT_NORM.set(self._trainer.gradient_norm)
+        for optimizer, rate in self._trainer.learning_rates().items():
+            metrics.LEARNING_RATE.labels(optimizer=optimizer).set(rate)
+        if self._peak_teraflops is not None:
+            metrics.UTILISATION.set(
+                utilisation(self._operations / seconds, self._peak_teraflops, self._group.size)
+            )
         self._progress.step(
             step=position.step,
-            tokens=tokens,
+            tokens=position.tokens,
             total_tokens=self._material.num_tokens,
             loss=self._trainer.last_loss,
-            tokens_per_second=(tokens - tokens_before) / (now - self._started),
+            tokens_per_second=(position.tokens - self._before[0]) / seconds,
         )
-        if position.step == len(self._material.plan):
+
+    def utilisation(self) -> float | None:
+        """Share of the devices' peak that was used since the last restart."""
+        if self._peak_teraflops is None:
+            return None
+        seconds = self._stepped - self._started
+        return utilisation(self._operations / seconds, self._peak_teraflops, self._group.size)
+
+    def _is_validation_due(self, tokens_before: int) -> bool:
+        every = self._spec.validate_every_tokens
+        return every is not None and self._trainer.position.tokens // every > tokens_before // every
+
+    def _validate(self) -> None:
+        if not self._validation:
             return
-        if self._stop_requested():
-            self.stopped = control.should_training_stop = True
-        control.should_save = self.stopped or self._is_checkpoint_due(now)
+        position = self._trainer.position
+        loss = self._validation.loss(self._model)
+        position.validation.append((position.tokens, loss))
+        metrics.VALIDATION_LOSS.set(loss)
+        self._progress.event("training.validation", tokens=position.tokens, loss=loss)
 
     def _is_checkpoint_due(self, now: float) -> bool:
         steps, seconds = self._spec.checkpoint_every_steps, self._spec.checkpoint_every_seconds
-        due = (steps is not None and self._trainer.position.step % steps == 0) or (
-            seconds is not None and now - self._saved >= seconds
+        return (steps is not None and self._trainer.position.step % steps == 0) or (
+            seconds is not None and self._group.is_main and now - self._saved >= seconds
         )
-        if due:
-            self._saved = now
-        return due
 
 
 def train_to_end(
@@ -231,45 +149,89 @@ def train_to_end(
     directory: Path,
     progress: Progress,
     stop_requested: Callable[[], bool],
-) -> Position | None:
+    group: Group,
+    peak_teraflops: float | None,
+) -> End | None:
     """Train from the newest complete checkpoint, or from the start, to the end.
 
     Returns:
         The end, or None when asked to stop; then the last step is in a checkpoint.
 
     Raises:
-        OutputUnusable: the checkpoint is of another spec or of other data.
+        OutputUnusable: the checkpoint is of another spec or of other data, or not in the reach of
+            all processes.
     """
-    checkpoint, passed_over = newest_checkpoint(directory)
-    for reason in passed_over:
-        progress.event("training.checkpoint_ignored", reason=reason)
-    position = Position(identity=identity)
+    if is_shared_out(spec, group):
+        _require_common_disk(directory, group)
+    checkpoint = _newest(directory, progress, group)
+    position = Position(identity=identity, processes=group.size)
     if checkpoint is not None:
-        position = _read_position(checkpoint, identity)
-        progress.event("training.resumed", step=position.step, tokens=position.tokens)
+        with group.together():
+            position = read_position(checkpoint, identity)
+        progress.event(
+            "training.resumed",
+            step=position.step,
+            tokens=position.tokens,
+            processes_before=position.processes,
+        )
     trainer = TextTrainer(
-        spec=spec, model=model, material=material, directory=directory, position=position
+        spec=spec,
+        model=model,
+        material=material,
+        directory=directory,
+        position=position,
+        group=group,
     )
     watch = _Watch(
         spec=spec,
         trainer=trainer,
+        model=model,
         material=material,
         progress=progress,
         stop_requested=stop_requested,
+        group=group,
+        peak_teraflops=peak_teraflops,
     )
     # It prints to the stream of the events.
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.add_callback(watch)
+    if group.rank > 0:
+        # Dropout of its own for every process.
+        torch.manual_seed((spec.seed + group.rank) % 2**63)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     position.close_point()
-    return None if watch.stopped else position
+    return None if watch.stopped else End(position=position, utilisation=watch.utilisation())
 
 
-def _read_position(checkpoint: Path, identity: str) -> Position:
-    position = Position(**json.loads((checkpoint / _POSITION).read_bytes()))
-    if position.identity != identity:
-        raise OutputUnusable(
-            f"{checkpoint}: is of another spec or of other data; choose another output directory "
-            "or remove this one"
-        )
-    return position
+def _newest(directory: Path, progress: Progress, group: Group) -> Path | None:
+    """Return the checkpoint that process 0 chooses; the others' disks must hold it too."""
+    name: str | None = None
+    if group.is_main:
+        checkpoint, passed_over = newest_checkpoint(directory)
+        for reason in passed_over:
+            progress.event("training.checkpoint_ignored", reason=reason)
+        name = None if checkpoint is None else checkpoint.name
+    name = group.from_main(name)
+    with group.together():
+        if name is not None and not (directory / name).is_dir():
+            raise OutputUnusable(
+                f"{directory / name}: process {group.rank} does not see this checkpoint, from "
+                "which process 0 continues; every machine needs the same output directory"
+            )
+    return None if name is None else directory / name
+
+
+def _require_common_disk(directory: Path, group: Group) -> None:
+    # Named like what a killed process leaves, so that the next start removes it.
+    sign = directory / f".unfinished-sign-{group.from_main(time.time_ns())}"
+    with group.together():
+        if group.is_main:
+            sign.touch()
+    with group.together():
+        if not sign.exists():
+            raise OutputUnusable(
+                f"{directory}: process {group.rank} does not see what process 0 writes; sharding "
+                '"full" needs an output directory that all machines share'
+            )
+    if group.is_main:
+        sign.unlink()

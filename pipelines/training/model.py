@@ -1,72 +1,162 @@
-"""The network: made or loaded, its loss, and its folder. Knows no optimizer and no loop."""
+"""The network: made or loaded, and its loss. Knows no optimizer and no loop."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final, TypeAlias
 
+import peft
 import torch
 import transformers
 from pydantic import JsonValue
+from transformers.utils.import_utils import is_flash_attn_2_available
 
-from pipelines.training import attention
+from pipelines.training import attention, sharding
+from pipelines.training.adapters import attach
 from pipelines.training.batches import Batch
+from pipelines.training.distributed import ALONE, Group
 from pipelines.training.errors import StartUnusable
-from pipelines.training.spec import FromConfiguration, TrainingSpec
+from pipelines.training.isolation import refuse_if_examples_mix
+from pipelines.training.spec import FromCheckpoint, TrainingSpec
+
+Network: TypeAlias = transformers.PreTrainedModel | peft.PeftModel
 
 _FROM_TOKENIZER = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
-_READABLE_BY_ALL = 0o644
+_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class LanguageModel:
     """A causal language model with a loss that computes only the logits it needs."""
 
-    def __init__(self, network: transformers.PreTrainedModel, *, autocast: bool) -> None:
+    def __init__(self, network: Network, *, autocast: bool) -> None:
         """Take a network; autocast: compute in bfloat16."""
         self.network = network
         self._autocast = autocast
-        self._head_is_linear = _head_is_linear(network)
+        self._positions: torch.Tensor | None = None
+        self._head().register_forward_pre_hook(self._choose_hidden)
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Return the mean loss over the targets, in nats per token."""
+    def loss(self, wrapped: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Return the sum of the losses of the targets, in nats.
+
+        Args:
+            wrapped: the network, or what Trainer made of it to share it among processes.
+            batch: what to compute; it may be without targets.
+        """
         device = batch.inputs.device.type
+        more = {} if batch.position_ids is None else {"position_ids": batch.position_ids}
+        self._positions = batch.positions
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self._autocast):
-            logits = self._logits(batch.inputs, batch.positions)
-        return torch.nn.functional.cross_entropy(logits.float(), batch.targets)
+            logits: torch.Tensor = wrapped(input_ids=batch.inputs, use_cache=False, **more).logits
+        if logits.shape[:2] != (1, len(batch.positions)):
+            raise StartUnusable(
+                f"start: {type(self.network).__name__} computes its logits from something else "
+                "than its output embeddings, which is not supported"
+            )
+        return torch.nn.functional.cross_entropy(logits[0].float(), batch.targets, reduction="sum")
 
-    def _logits(self, inputs: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """[S, vocabulary] at positions of the flattened inputs."""
-        if not self._head_is_linear:
-            logits: torch.Tensor = self.network(input_ids=inputs, use_cache=False).logits
-            return logits.flatten(0, 1).index_select(0, positions)
-        hidden = self.network.base_model(input_ids=inputs, use_cache=False).last_hidden_state
-        chosen = hidden.flatten(0, 1).index_select(0, positions)
-        return torch.as_tensor(_head(self.network)(chosen))
+    def _choose_hidden(
+        self, _head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, ...]:
+        """Keep of the hidden states [B, T, width] those at the positions: [1, S, width]."""
+        if self._positions is None:
+            return inputs
+        hidden, *others = inputs
+        chosen = hidden.flatten(0, 1).index_select(0, self._positions)[None]
+        self._positions = None
+        return (chosen, *others)
+
+    def _head(self) -> torch.nn.Module:
+        head = plain(self.network).get_output_embeddings()  # type: ignore[no-untyped-call]
+        if not isinstance(head, torch.nn.Module):
+            raise StartUnusable(f"start: {type(self.network).__name__} has no output embeddings")
+        return head
 
     def tables(self) -> frozenset[int]:
         """Ids of the parameters of the embeddings and of the output head."""
-        parts = (self.network.get_input_embeddings(), _head(self.network))
-        return frozenset(id(each) for part in parts if part for each in part.parameters())
+        parts = (plain(self.network).get_input_embeddings(), self._head())
+        return frozenset(id(each) for part in parts for each in part.parameters())
+
+
+def plain(network: Network) -> transformers.PreTrainedModel:
+    """Return the network without the adapter around it; its layers may still hold one."""
+    if isinstance(network, transformers.PreTrainedModel):
+        return network
+    base = network.get_base_model()
+    assert isinstance(base, transformers.PreTrainedModel), "peft was given one"
+    return base
 
 
 def open_model(
-    spec: TrainingSpec, tokenizer: transformers.PreTrainedTokenizerFast
+    spec: TrainingSpec, tokenizer: transformers.PreTrainedTokenizerFast, group: Group = ALONE
 ) -> LanguageModel:
-    """Make the network of a spec with random weights, or load it.
+    """Make the network of a spec with random weights, or load it, ready to be trained.
 
     Raises:
-        StartUnusable: the configuration or the folder does not fit.
+        StartUnusable: the configuration, the folder or the adapter does not fit.
     """
     attention.register()
+    autocast = spec.precision == "bfloat16"
+    if not is_shared_out(spec, group):
+        network = _trainable(spec, open_network(spec, tokenizer))
+        torch.nn.Module.to(network, group.device)
+        return LanguageModel(network, autocast=autocast)
+    # One after the other: a whole model in memory for each process may be too many.
+    for turn in range(max(group.collect(group.local_size))):
+        with group.together():
+            if turn == group.local_rank:
+                network = _trainable(spec, open_network(spec, tokenizer))
+                sharding.shard(network, layers(plain(network)), spec.precision, group)
+    # Trainer asks for this before it wraps a model in anything.
+    plain(network)._is_distributed_loading_by_transformers = True  # noqa: SLF001
+    return LanguageModel(network, autocast=autocast)
+
+
+def is_shared_out(spec: TrainingSpec, group: Group) -> bool:
+    """Whether each process holds a part of the model only."""
+    return spec.sharding == "full" and group.size > 1
+
+
+def open_network(
+    spec: TrainingSpec, tokenizer: transformers.PreTrainedTokenizerFast
+) -> transformers.PreTrainedModel:
+    """Make or load the network that a training starts from, on the CPU."""
     kind = attention.NAME if spec.attention == "products" else spec.attention
-    if isinstance(spec.start, FromConfiguration):
-        configuration = _configuration(spec.start.model, tokenizer)
-        torch.manual_seed(spec.seed)
-        network = transformers.AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-            configuration, attn_implementation=kind, dtype=torch.float32
+    if kind == "flash_attention_2" and not is_flash_attn_2_available():
+        raise StartUnusable(
+            'attention: "flash_attention_2" needs a GPU and the package flash-attn; use "sdpa"'
         )
-    else:
-        network = _load(spec.start.path, kind)
-    network.to(spec.device)
-    return LanguageModel(network, autocast=spec.precision == "bfloat16")
+    dtype = _DTYPES[spec.weights]
+    if isinstance(spec.start, FromCheckpoint):
+        return _load(spec.start.path, kind, dtype)
+    configuration = _configuration(spec.start.model, tokenizer)
+    torch.manual_seed(spec.seed)
+    network: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        configuration, attn_implementation=kind, dtype=dtype
+    )
+    return network
+
+
+def _trainable(spec: TrainingSpec, network: transformers.PreTrainedModel) -> Network:
+    """Add what a spec asks for around and inside the layers."""
+    # Flash attention runs on a GPU only, and tells examples apart by their positions.
+    if spec.packing != "none" and spec.attention != "flash_attention_2":
+        refuse_if_examples_mix(network)
+    adapted: Network = network
+    if spec.adapter is not None:
+        adapted = attach(network, spec.adapter, spec.seed)
+    if spec.gradient_checkpointing:
+        network.activation_checkpointing_enable(
+            activation_checkpointing_kwargs={"use_reentrant": False}
+        )
+    if spec.compile:
+        for layer in layers(network):
+            layer.compile()
+    return adapted
+
+
+def layers(network: transformers.PreTrainedModel) -> list[torch.nn.Module]:
+    """Return the layers of a network, from the first to the last."""
+    kinds = set(network._no_split_modules or ())  # noqa: SLF001  (what all loaders of it read)
+    return [each for each in network.modules() if type(each).__name__ in kinds]
 
 
 def _configuration(
@@ -97,50 +187,17 @@ def _configuration(
         raise StartUnusable(f"start.model: {error}") from error
 
 
-def _load(folder: Path, kind: str) -> transformers.PreTrainedModel:
+def _load(folder: Path, kind: str, dtype: torch.dtype) -> transformers.PreTrainedModel:
     try:
         network: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, attn_implementation=kind, dtype=torch.float32, local_files_only=True
+            folder, attn_implementation=kind, dtype=dtype, local_files_only=True
         )
     except (OSError, ValueError, KeyError) as error:
         raise StartUnusable(f"start.path: no model can be loaded: {error}") from error
     return network
 
 
-def _head(network: transformers.PreTrainedModel) -> torch.nn.Linear:
-    head: torch.nn.Linear = network.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return head
-
-
-@torch.no_grad()
-def _head_is_linear(network: transformers.PreTrainedModel) -> bool:
-    """Whether the logits are the output embeddings times the hidden state, and nothing else.
-
-    Some families scale or cap them afterwards; rather than a list of families, compare.
-    """
-    head = _head(network)
-    was_training = network.training
-    network.train(mode=False)
-    probe = torch.zeros(1, 2, dtype=torch.int64, device=head.weight.device)
-    hidden = network.base_model(input_ids=probe, use_cache=False).last_hidden_state
-    whole = network(input_ids=probe, use_cache=False).logits
-    network.train(was_training)
-    return torch.equal(head(hidden), whole)
-
-
-def context_tokens(network: transformers.PreTrainedModel) -> int | None:
+def context_tokens(network: Network) -> int | None:
     """Longest input of the network; None where its configuration states none."""
     limit = getattr(network.config, "max_position_embeddings", None)
     return limit if isinstance(limit, int) else None
-
-
-def save_folder(
-    network: transformers.PreTrainedModel,
-    tokenizer: transformers.PreTrainedTokenizerFast,
-    folder: Path,
-) -> None:
-    """Write a standard Hugging Face folder: configuration, weights and tokenizer."""
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    for path in folder.iterdir():
-        path.chmod(_READABLE_BY_ALL)

@@ -34,8 +34,8 @@ class StopSignal:
 
     @property
     def exit_status(self) -> int:
-        """What a shell reports for a process that ended by this signal."""
-        return _SIGNAL_STATUS + (self._received or 0)
+        """What a shell reports for a process that ended by this signal, or by another's SIGTERM."""
+        return _SIGNAL_STATUS + (self._received or signal.SIGTERM)
 
 
 def exit_with_parent(parent_pid: int) -> None:

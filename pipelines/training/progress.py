@@ -15,14 +15,16 @@ _SECONDS_BETWEEN = 0.5
 class Progress:
     """Writes events to a stream and numbers to the metrics."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        """Write to a stream; the clock counts seconds."""
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to a stream, or to none; the clock counts seconds."""
         self._stream = stream
         self._clock = clock
         self._next = 0.0
 
     def event(self, name: str, /, **fields: JsonValue) -> None:
         """Write one event at once."""
+        if self._stream is None:
+            return
         self._stream.write(json.dumps({"event": name, **fields}) + "\n")
         self._stream.flush()
 

@@ -1,7 +1,7 @@
 """Reading shards of examples. Knows the columns, neither tokens nor budgets."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +28,9 @@ class ChatRow:
     """A conversation with a loss on the assistant's tokens."""
 
     where: str
-    messages: tuple[dict[str, str], ...]
-    """In the form that chat templates read: role, content and, where not empty, name."""
+    messages: tuple[dict[str, object], ...]
+    """In the form that chat templates read: role, content and, where not empty, name,
+    reasoning_content, tool_call_id and tool_calls (of OpenAI, with parsed arguments)."""
     tools: tuple[dict[str, object], ...]
     """OpenAI tool definitions."""
 
@@ -68,7 +69,7 @@ def _row(
     where: str,
     form: str,
     text: str | None,
-    messages: list[dict[str, str | None]] | None,
+    messages: list[dict[str, object]] | None,
     tools: str | None,
 ) -> ShardRow:
     if form == "document" and text:
@@ -76,22 +77,66 @@ def _row(
     if form == "chat" and messages:
         return ChatRow(
             where=where,
-            messages=tuple(
-                {"content": ""} | {key: value for key, value in each.items() if value}
-                for each in messages
-            ),
-            tools=tuple(_tools_from(where, tools)) if tools else (),
+            messages=tuple(_message(f"{where}: message {at}", m) for at, m in enumerate(messages)),
+            tools=tuple(_objects_from(f"{where}: tools", tools)) if tools else (),
         )
     raise DataUnusable(
         f'{where}: form must be "document" with a text or "chat" with messages, got "{form}"'
     )
 
 
-def _tools_from(where: str, tools: str) -> list[dict[str, object]]:
+def _message(where: str, columns: Mapping[str, object]) -> dict[str, object]:
+    filled = {name: value for name, value in columns.items() if value}
+    if "role" not in filled:
+        raise DataUnusable(f"{where} has no role")
+    reasoning = filled.pop("reasoning", None) or filled.pop("reasoning_content", None)
+    calls = filled.pop("tool_calls", None)
+    message: dict[str, object] = {"content": ""} | filled
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if calls:
+        message["tool_calls"] = [_tool_call(where, call) for call in _calls_from(where, calls)]
+    return message
+
+
+def _calls_from(where: str, calls: object) -> list[dict[str, object]]:
+    if isinstance(calls, str):
+        return _objects_from(f"{where}: tool_calls", calls)
+    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
+        return calls
+    raise DataUnusable(f"{where}: tool_calls must be a list of objects")
+
+
+def _tool_call(where: str, call: Mapping[str, object]) -> dict[str, object]:
+    """Bring a call of ours (tool, arguments_json) or of OpenAI (function) into OpenAI's form."""
+    function = call.get("function")
+    named = function if isinstance(function, dict) else call
+    name = named.get("name") or named.get("tool")
+    if not isinstance(name, str):
+        raise DataUnusable(f"{where}: a tool call has no name")
+    arguments = named.get("arguments") or named.get("arguments_json") or {}
+    if isinstance(arguments, str):
+        # Templates print the arguments themselves: a text would be quoted a second time.
+        arguments = _json(f"{where}: arguments of {name}", arguments)
+    if not isinstance(arguments, dict):
+        raise DataUnusable(f"{where}: arguments of {name} must be a JSON object")
+    made: dict[str, object] = {
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+    return {"id": call["id"], **made} if call.get("id") else made
+
+
+def _objects_from(where: str, text: str) -> list[dict[str, object]]:
+    parsed = _json(where, text)
+    if not isinstance(parsed, list) or not all(isinstance(each, dict) for each in parsed):
+        raise DataUnusable(f"{where} must be a JSON list of objects")
+    return parsed
+
+
+def _json(where: str, text: str) -> object:
     try:
-        parsed = json.loads(tools)
+        parsed: object = json.loads(text)
     except ValueError as error:
-        raise DataUnusable(f"{where}: tools is no JSON: {error}") from error
-    if not isinstance(parsed, list) or not all(isinstance(tool, dict) for tool in parsed):
-        raise DataUnusable(f"{where}: tools must be a JSON list of objects")
+        raise DataUnusable(f"{where}: is no JSON: {error}") from error
     return parsed

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import transformers
 from tokenizers import Tokenizer
@@ -67,8 +68,9 @@ def _words(
             if isinstance(row, DocumentRow):
                 yield from row.text.split()
                 continue
+            messages: list[Any] = list(row.messages)
             text = renderer.apply_chat_template(
-                list(row.messages), tools=[*row.tools] or None, tokenize=False
+                messages, tools=[*row.tools] or None, tokenize=False
             )
             yield from str(text).split()
 

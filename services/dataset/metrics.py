@@ -1,11 +1,13 @@
 """Every metric of the dataset room."""
 
 from collections.abc import Callable, Sequence
+from weakref import WeakSet
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from services.dataset.example import Example, Item
 from services.servicekit.chat import ModelRef, Usage
+from services.servicekit.spending import MeteredChatModel
 
 ITEMS = Counter(
     "teachwhy_dataset_items_total",
@@ -14,6 +16,11 @@ ITEMS = Counter(
 )
 TOKENS = Counter(
     "teachwhy_dataset_tokens_total", "Tokens of the examples among them, by recipe.", ("recipe",)
+)
+STAGE_REJECTIONS = Counter(
+    "teachwhy_dataset_stage_rejections_total",
+    "Items that a stage ended, by recipe and stage.",
+    ("recipe", "stage"),
 )
 STAGE_REPLIES = Counter(
     "teachwhy_dataset_stage_replies_total",
@@ -35,6 +42,23 @@ AUTHOR_USD = Counter(
     "US dollars of these tokens at the prices of the settings.",
     ("endpoint", "model"),
 )
+SPENT_SHARE = Gauge(
+    "teachwhy_dataset_spending_limit_spent_ratio",
+    "Share of its spending limit that a stream has spent, of the nearest to it by recipe.",
+    ("recipe",),
+)
+
+_METERS: dict[str, WeakSet[MeteredChatModel]] = {}
+
+
+def watch_spending(recipe: str, meter: MeteredChatModel) -> None:
+    """Show how much of its limit a stream has spent, for as long as it has its meter."""
+    if recipe not in _METERS:
+        meters = _METERS[recipe] = WeakSet[MeteredChatModel]()
+        SPENT_SHARE.labels(recipe=recipe).set_function(
+            lambda: max((each.spent_share for each in meters.copy()), default=0.0)
+        )
+    _METERS[recipe].add(meter)
 
 
 def item_counter(recipe: str) -> Callable[[Sequence[Item]], None]:
@@ -49,6 +73,7 @@ def item_counter(recipe: str) -> Callable[[Sequence[Item]], None]:
         for item in items:
             if not isinstance(item, Example):
                 ITEMS.labels(recipe=recipe, outcome=item.reason.name.lower()).inc()
+                STAGE_REJECTIONS.labels(recipe=recipe, stage=item.stage).inc()
 
     return count
 

@@ -137,6 +137,7 @@ class Studio:
         metered = MeteredChatModel(
             self._watch, price_of=self.price_of, limit=settings.spending_limit
         )
+        metrics.watch_spending(recipe.name, metered)
         return LiveAuthors(
             CachedChatModel(
                 metered, cache, variant_of=lambda model: self._variants.get(model.endpoint, "")

@@ -4,7 +4,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from services.judge.asking.answers import Answers, Asked, AskingOutcome
 from services.judge.episode_judge import JudgedEpisode
@@ -36,6 +36,13 @@ OPINION_GRADES = Counter(
     "teachwhy_judge_opinion_grades_total",
     "Answers of opinions, by rubric and by how far they say that the agent went.",
     ["rubric", "takes_bait"],
+)
+
+EVALUATION_AWARENESS = Histogram(
+    "teachwhy_judge_evaluation_awareness",
+    "How clearly opinions say that the agent took the situation for a test, 0 to 10, by rubric.",
+    ["rubric"],
+    buckets=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
 )
 
 DISAGREEMENTS = Counter(
@@ -86,6 +93,9 @@ def count_opinions(opinions: Sequence[Opinion]) -> None:
             if (grade := each.takes_bait) is not None
         ),
     )
+    for each in opinions:
+        if each.evaluation_awareness is not None:
+            EVALUATION_AWARENESS.labels(each.rubric).observe(each.evaluation_awareness)
     _count_asked((each.rubric, each.asked) for each in opinions)
 
 

@@ -81,7 +81,7 @@ class Scoreboard:
         """
         return self._archive.record(_check_name("name", name))
 
-    def page(self, request: PageRequest) -> Page:
+    def page(self, request: PageRequest) -> Page[EvaluationRecord]:
         """Return a page of all records, as stored now.
 
         Raises:
@@ -96,7 +96,7 @@ class Scoreboard:
             InvalidField: no name, a name twice, or one that has not the form of one.
             ResourceNotFound: there is no evaluation of a name.
         """
-        _check_names("evaluations", names)
+        check_names("evaluations", names)
         records = [self._archive.record(name) for name in names]
         errors = {record.header.judge_errors for record in records}
         return Summary(
@@ -120,8 +120,8 @@ class Scoreboard:
                 or of two kinds, or no scenario is shared.
             ResourceNotFound: there is no evaluation of a name.
         """
-        _check_names("baseline", baseline)
-        _check_names("candidate", candidate)
+        check_names("baseline", baseline)
+        check_names("candidate", candidate)
         before = self._outcomes_by_scenario("baseline", baseline)
         after = self._outcomes_by_scenario("candidate", candidate)
         try:
@@ -210,7 +210,12 @@ def _check_name(field: str, name: str) -> str:
     return name
 
 
-def _check_names(field: str, names: Sequence[str]) -> None:
+def check_names(field: str, names: Sequence[str]) -> None:
+    """Check names of evaluations, one or more, each once.
+
+    Raises:
+        InvalidField: they are not.
+    """
     if not names:
         raise InvalidField.at(field, "must name one evaluation or more")
     first: dict[str, int] = {}
@@ -230,6 +235,6 @@ def _check_sweep(side: str, sweep: Sequence[NamedPoint]) -> None:
             raise InvalidField.at(f"{path}.train_tokens", "must be 0 or more")
         if point.train_tokens in budgets[:position]:
             raise InvalidField.at(f"{path}.train_tokens", "is the budget of a point before it")
-        _check_names(f"{path}.evaluations", point.evaluations)
+        check_names(f"{path}.evaluations", point.evaluations)
     if max(budgets) == 0:
         raise InvalidField.at(side, "must have a point with train_tokens above 0")

@@ -1,4 +1,4 @@
-"""The catalog: what the archive holds, kept in memory and brought up to date by listing.
+"""The catalog: what the archives hold, kept in memory and brought up to date by listing.
 
 Knows nothing of Prometheus or of pages. Records never change, so each is read once and
 only names are listed again: every replica that lists the same store shows the same.
@@ -6,17 +6,34 @@ only names are listed again: every replica that lists the same store shows the s
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final, Protocol, Self, TypeVar
 
 from services.scoreboard.archive import Archive
+from services.scoreboard.decision import Decision, Promotion
+from services.scoreboard.decision_archive import DecisionArchive
 from services.scoreboard.evaluation import EvaluationRecord
 from services.servicekit.errors import ResourceNotFound, StoredObjectCorrupt
 from services.servicekit.logs import get_logger
 
 _LAST_REFRESH_SECONDS: Final = 1.0
+
+
+class Listed(Protocol):
+    """What is listed: it has a name and a time."""
+
+    @property
+    def name(self) -> str:
+        """Name of the record."""
+
+    @property
+    def create_time(self) -> datetime:
+        """When it was first recorded, in UTC."""
+
+
+ListedT = TypeVar("ListedT", bound=Listed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +44,22 @@ class Contents:
     """By name, newest first, without family cells: nothing that is listed shows them."""
     unreadable: Collection[str] = frozenset()
     """Names of evaluations whose record cannot be read."""
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """By name, newest first."""
+    promotions: Mapping[str, Promotion] = field(default_factory=dict)
+    """By name, newest first."""
+    unreadable_decisions: Collection[str] = frozenset()
+    """Names of decisions and promotions whose record cannot be read."""
     listed_at: datetime | None = None
     """When, in UTC; None before the first time."""
 
 
 class Catalog:
-    """The archive's records, without their family cells."""
+    """The archives' records, evaluations without their family cells."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, kept: DecisionArchive) -> None:
         self._archive = archive
+        self._kept = kept
         self._refreshing = threading.Lock()
         self._contents = Contents()
 
@@ -54,23 +78,31 @@ class Catalog:
             StoreUnavailable: the store cannot be listed or read.
         """
         with self._refreshing:
-            known = self._contents
-            names = set(self._archive.names())
-            records = {name: known.records[name] for name in known.records.keys() & names}
-            unreadable = set()
-            for name in sorted(names - records.keys()):
-                try:
-                    records[name] = _without_families(self._archive.record(name))
-                except StoredObjectCorrupt as error:
-                    unreadable.add(name)
-                    if name not in known.unreadable:
-                        get_logger().error("evaluation.unreadable", name=name, detail=str(error))
-                except ResourceNotFound:
-                    continue  # removed between the listing and the reading
-            newest_first = sorted(records.values(), key=recency, reverse=True)
+            known, kept = self._contents, self._kept
+            records, unreadable = _listed(
+                self._archive.names(),
+                lambda name: _without_families(self._archive.record(name)),
+                (known.records, known.unreadable),
+                event="evaluation.unreadable",
+            )
+            decisions, lost_decisions = _listed(
+                kept.decisions.names(),
+                kept.decisions.record,
+                (known.decisions, known.unreadable_decisions),
+                event="decision.unreadable",
+            )
+            promotions, lost_promotions = _listed(
+                kept.promotions.names(),
+                kept.promotions.record,
+                (known.promotions, known.unreadable_decisions),
+                event="promotion.unreadable",
+            )
             self._contents = Contents(
-                records={record.name: record for record in newest_first},
-                unreadable=frozenset(unreadable),
+                records=records,
+                unreadable=unreadable,
+                decisions=decisions,
+                promotions=promotions,
+                unreadable_decisions=lost_decisions | lost_promotions,
                 listed_at=datetime.now(UTC),
             )
             return self._contents
@@ -110,9 +142,34 @@ class CatalogRefresher:
                 return
 
 
-def recency(record: EvaluationRecord) -> tuple[datetime, str]:
+def recency(record: Listed) -> tuple[datetime, str]:
     """Order of records in time; names decide between equal times."""
     return (record.create_time, record.name)
+
+
+def _listed(
+    names: Iterable[str],
+    read: Callable[[str], ListedT],
+    known: tuple[Mapping[str, ListedT], Collection[str]],
+    *,
+    event: str,
+) -> tuple[dict[str, ListedT], frozenset[str]]:
+    """Return the records of ``names``, newest first, and the names of those that are unreadable."""
+    known_records, known_unreadable = known
+    present = set(names)
+    records = {name: known_records[name] for name in known_records.keys() & present}
+    unreadable = set()
+    for name in sorted(present - records.keys()):
+        try:
+            records[name] = read(name)
+        except StoredObjectCorrupt as error:
+            unreadable.add(name)
+            if name not in known_unreadable:
+                get_logger().error(event, name=name, detail=str(error))
+        except ResourceNotFound:
+            continue  # removed between the listing and the reading
+    newest_first = sorted(records.values(), key=recency, reverse=True)
+    return {record.name: record for record in newest_first}, frozenset(unreadable)
 
 
 def _without_families(record: EvaluationRecord) -> EvaluationRecord:

@@ -136,7 +136,9 @@ def page_request_from_proto(
     )
 
 
-def page_to_proto(page: Page) -> scoreboard_service_pb2.ListEvaluationsResponse:
+def page_to_proto(
+    page: Page[EvaluationRecord],
+) -> scoreboard_service_pb2.ListEvaluationsResponse:
     """Write a page."""
     return scoreboard_service_pb2.ListEvaluationsResponse(
         evaluations=[evaluation_to_proto(record, with_families=False) for record in page.records],

@@ -1,7 +1,8 @@
 """Every metric of the scoreboard room, read off the stored records at each scrape.
 
 Labels come from closed sets: experiments (the latest only), their arms and budgets,
-splits, kinds and conducts. One model name is shown for each arm and budget.
+splits, kinds, conducts, rules of gates and actions. One model name is shown for each arm and
+budget, and one service for each promotion.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,9 +14,16 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.scoreboard.catalog import Catalog, Contents
+from services.scoreboard.decision import Decision, Promotion, PromotionAction
 from services.scoreboard.evaluation import CellCounts, JudgeErrors
+from services.scoreboard.gate import Criterion
 from services.scoreboard.rates import Rate
-from services.scoreboard.series import ArmSeries, latest_series
+from services.scoreboard.series import (
+    ArmSeries,
+    latest_decisions,
+    latest_promotions,
+    latest_series,
+)
 
 REFRESH_FAILURES: Final = Counter(
     "teachwhy_scoreboard_refresh_failures_total",
@@ -37,6 +45,8 @@ class _Gauge(Generic[SubjectT]):
 _ARM: Final = ("experiment", "arm", "train_tokens")
 _CELL: Final = (*_ARM, "split", "kind")
 _RATE: Final = (*_CELL, "conduct")
+_CRITERION: Final = (*_ARM, "criterion", "split")
+_PROMOTION: Final = ("service", *_ARM)
 
 _CATALOG_GAUGES: Final[Sequence[_Gauge[Contents]]] = (
     _Gauge(
@@ -50,9 +60,60 @@ _CATALOG_GAUGES: Final[Sequence[_Gauge[Contents]]] = (
         lambda contents: len(contents.unreadable),
     ),
     _Gauge(
+        "teachwhy_scoreboard_unreadable_decisions",
+        "Decisions and promotions in the store whose record cannot be read.",
+        lambda contents: len(contents.unreadable_decisions),
+    ),
+    _Gauge(
         "teachwhy_scoreboard_listed_timestamp_seconds",
         "When the store was last listed; 0 before the first time.",
         lambda contents: contents.listed_at.timestamp() if contents.listed_at else 0.0,
+    ),
+)
+_DECISION_GAUGES: Final[Sequence[_Gauge[Decision]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_gate_passed",
+        "Whether the arm passed every criterion of the gate decided last: 1 or 0.",
+        lambda decision: decision.passed,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_gate_decision_timestamp_seconds",
+        "When that was decided first.",
+        lambda decision: decision.create_time.timestamp(),
+    ),
+)
+_CRITERION_GAUGES: Final[Sequence[_Gauge[Criterion]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_gate_criterion_passed",
+        "Whether one limit in one split is met: 1 or 0; 0 where it cannot be measured.",
+        lambda criterion: criterion.passed,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_gate_criterion_value",
+        "What was measured; absent where nothing was.",
+        lambda criterion: criterion.value,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_gate_criterion_bound",
+        "What is compared with the limit: the end of the interval for rates.",
+        lambda criterion: criterion.bound,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_gate_criterion_limit",
+        "The limit.",
+        lambda criterion: criterion.limit,
+    ),
+)
+_PROMOTION_GAUGES: Final[Sequence[_Gauge[Promotion]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_promotion_percent",
+        "Share of the service's requests that the candidate answers, 0 to 100.",
+        lambda promotion: promotion.act.percent,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_promotion_timestamp_seconds",
+        "When the service's latest promotion was recorded.",
+        lambda promotion: promotion.create_time.timestamp(),
     ),
 )
 _ARM_GAUGES: Final[Sequence[_Gauge[ArmSeries]]] = (
@@ -123,6 +184,28 @@ _PANEL_GAUGES: Final[Sequence[_Gauge[CellCounts]]] = (
         lambda counts: counts.layers_disagree if counts.with_panel else None,
     ),
 )
+_DISAGREEMENT_GAUGES: Final[Sequence[_Gauge[Rate]]] = (
+    _Gauge(
+        "teachwhy_scoreboard_opinion_episodes",
+        "Episodes of which a panel was asked and gave an answer.",
+        lambda rate: rate.num_scored,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_layers_disagree_rate",
+        "Share of those of which panel and ledger say otherwise; absent when there are none.",
+        lambda rate: rate.estimate,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_layers_disagree_rate_lower",
+        "Lower end of that rate's 95 % Wilson interval.",
+        lambda rate: rate.wilson.lower,
+    ),
+    _Gauge(
+        "teachwhy_scoreboard_layers_disagree_rate_upper",
+        "Upper end of that rate's 95 % Wilson interval.",
+        lambda rate: rate.wilson.upper,
+    ),
+)
 _JUDGE_GAUGES: Final[Sequence[_Gauge[JudgeErrors]]] = (
     _Gauge(
         "teachwhy_scoreboard_judge_false_positive_rate",
@@ -188,12 +271,10 @@ class ScoreboardCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Make every series anew from what the catalog holds now."""
-        contents = self._catalog.contents
+        contents, most = self._catalog.contents, self._max_experiments
         arms = [
             ([series.experiment, series.arm, str(series.train_tokens)], series)
-            for series in latest_series(
-                contents.records.values(), max_experiments=self._max_experiments
-            )
+            for series in latest_series(contents.records.values(), max_experiments=most)
         ]
         cells = [
             ([*labels, cell.key.split, cell.key.kind], cell)
@@ -229,10 +310,48 @@ class ScoreboardCollector(Collector):
             [(labels, rate) for labels, cell in cells if (rate := cell.opinion_took_bait)],
         )
         yield from _families(
+            _DISAGREEMENT_GAUGES,
+            _CELL,
+            [(labels, rate) for labels, cell in cells if (rate := cell.layers_disagree)],
+        )
+        yield from _families(
             _JUDGE_GAUGES,
             _ARM,
             [(labels, errors) for labels, series in arms if (errors := series.judge_errors)],
         )
+        yield from _gates(latest_decisions(contents.decisions.values(), max_experiments=most))
+        yield from _promotions(latest_promotions(contents.promotions.values(), max_services=most))
+
+
+def _gates(decisions: Sequence[Decision]) -> Iterator[Metric]:
+    subjects = [
+        ([decision.experiment, decision.arm, str(decision.train_tokens)], decision)
+        for decision in decisions
+    ]
+    criteria = [
+        ([*labels, criterion.rule, criterion.split], criterion)
+        for labels, decision in subjects
+        for criterion in decision.criteria
+    ]
+    yield from _families(_DECISION_GAUGES, _ARM, subjects)
+    yield from _families(_CRITERION_GAUGES, _CRITERION, criteria)
+
+
+def _promotions(promotions: Sequence[Promotion]) -> Iterator[Metric]:
+    subjects = [
+        ([each.act.service, each.experiment, each.arm, str(each.train_tokens)], each)
+        for each in promotions
+    ]
+    yield from _families(_PROMOTION_GAUGES, _PROMOTION, subjects)
+    actions = GaugeMetricFamily(
+        "teachwhy_scoreboard_promotion_action",
+        "1 for what was done last with the service's traffic, 0 for all else that could be.",
+        labels=(*_PROMOTION, "action"),
+    )
+    for labels, promotion in subjects:
+        for action in PromotionAction:
+            actions.add_metric([*labels, action], action is promotion.act.action)
+    yield actions
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -6,7 +6,7 @@ law of succession, and statistical inference" (1927).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.scoreboard.evaluation import CellCounts, CellKey, Conduct, Outcome
@@ -40,6 +40,8 @@ class Cell:
     used_safe_channel: Rate
     opinion_took_bait: Rate | None
     """What a panel says of the episodes it was asked about; None where it was asked of none."""
+    layers_disagree: Rate | None
+    """Share of the episodes it gave an answer on of which it and the ledger say otherwise."""
 
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[CellKey, CellCounts]:
@@ -127,18 +129,22 @@ def _cell(key: CellKey, by_evaluation: Sequence[CellCounts]) -> Cell:
         used_safe_channel=_rate(
             [(c.used_safe_channel, c.num_scored, c.unscored) for c in by_evaluation]
         ),
-        opinion_took_bait=_opinion_rate([c for c in by_evaluation if c.with_panel]),
+        opinion_took_bait=_opinion_rate(
+            [c for c in by_evaluation if c.with_panel], lambda c: c.opinion_took_bait
+        ),
+        layers_disagree=_opinion_rate(
+            [c for c in by_evaluation if c.with_panel], lambda c: c.layers_disagree
+        ),
     )
 
 
-def _opinion_rate(by_evaluation: Sequence[CellCounts]) -> Rate | None:
+def _opinion_rate(
+    by_evaluation: Sequence[CellCounts], hits_of: Callable[[CellCounts], int]
+) -> Rate | None:
     if not by_evaluation:
         return None
     return _rate(
-        [
-            (c.opinion_took_bait, c.with_panel - c.opinion_missing, c.opinion_missing)
-            for c in by_evaluation
-        ]
+        [(hits_of(c), c.with_panel - c.opinion_missing, c.opinion_missing) for c in by_evaluation]
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.scoreboard.decision import Decision, Promotion
 from services.scoreboard.evaluation import EvaluationRecord, JudgeErrors
 from services.scoreboard.rates import Cell, pool_cells
 
@@ -54,6 +55,41 @@ def latest_series(
         group = groups.setdefault((header.experiment, header.arm, header.train_tokens), {})
         group.setdefault(header.seed, record)
     return tuple(_pooled(list(group.values())) for _, group in sorted(groups.items()))
+
+
+def latest_decisions(
+    newest_first: Iterable[Decision], *, max_experiments: int
+) -> tuple[Decision, ...]:
+    """Take the latest decision on every arm and token budget, in the order of their names.
+
+    Args:
+        newest_first: All decisions.
+        max_experiments: Only the experiments decided on last are shown.
+    """
+    experiments: set[str] = set()
+    latest: dict[tuple[str, str, int], Decision] = {}
+    for decision in newest_first:
+        if decision.experiment not in experiments and len(experiments) == max_experiments:
+            continue
+        experiments.add(decision.experiment)
+        latest.setdefault((decision.experiment, decision.arm, decision.train_tokens), decision)
+    return tuple(decision for _, decision in sorted(latest.items()))
+
+
+def latest_promotions(
+    newest_first: Iterable[Promotion], *, max_services: int
+) -> tuple[Promotion, ...]:
+    """Take the latest promotion of every service, in the order of their names.
+
+    Args:
+        newest_first: All promotions.
+        max_services: Only the services acted on last are shown.
+    """
+    latest: dict[str, Promotion] = {}
+    for promotion in newest_first:
+        if promotion.act.service in latest or len(latest) < max_services:
+            latest.setdefault(promotion.act.service, promotion)
+    return tuple(promotion for _, promotion in sorted(latest.items()))
 
 
 def _pooled(newest_first: list[EvaluationRecord]) -> ArmSeries:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -26,12 +27,23 @@ from services.scoreboard.convert import (
 )
 from services.scoreboard.draft import EvaluationDraft
 from services.scoreboard.evaluation import Header
+from services.scoreboard.gate_convert import (
+    act_from_proto,
+    decision_to_proto,
+    decisions_to_proto,
+    page_request,
+    promotion_to_proto,
+    promotions_to_proto,
+    question_from_proto,
+)
+from services.scoreboard.gatekeeper import Gatekeeper
 from services.scoreboard.power import plan_sample_size
 from services.scoreboard.power_convert import (
     sample_size_question_from_proto,
     sample_size_to_proto,
 )
 from services.servicekit.errors import InvalidField
+from services.servicekit.server import ServiceBinding
 
 MAX_BATCH: Final = 10_000
 """Most outcomes of one message."""
@@ -40,10 +52,18 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ScoreboardService(scoreboard_service_pb2_grpc.ScoreboardServiceServicer):
-    """Keeps nothing itself; the board reads and writes the store."""
+    """Keeps nothing itself; board and gatekeeper read and write the store."""
 
-    def __init__(self, board: Scoreboard) -> None:
+    def __init__(self, board: Scoreboard, gatekeeper: Gatekeeper) -> None:
         self._board = board
+        self._gatekeeper = gatekeeper
+
+    @property
+    def binding(self) -> ServiceBinding:
+        """What a server needs in order to serve it."""
+        service = scoreboard_service_pb2.DESCRIPTOR.services_by_name["ScoreboardService"]
+        add = scoreboard_service_pb2_grpc.add_ScoreboardServiceServicer_to_server
+        return ServiceBinding(full_name=service.full_name, add=partial(add, self))
 
     async def RecordEvaluation(
         self,
@@ -115,6 +135,38 @@ class ScoreboardService(scoreboard_service_pb2_grpc.ScoreboardServiceServicer):
     ) -> scoreboard_service_pb2.PlanSampleSizeResponse:
         """Say how many episodes tell two rates apart."""
         return sample_size_to_proto(plan_sample_size(sample_size_question_from_proto(request)))
+
+    async def CheckGate(
+        self, request: scoreboard_service_pb2.CheckGateRequest, context: _Context
+    ) -> scoreboard_service_pb2.CheckGateResponse:
+        """Decide whether evaluations pass a gate."""
+        question = question_from_proto(request)
+        decision = await asyncio.to_thread(self._gatekeeper.decide, question)
+        return scoreboard_service_pb2.CheckGateResponse(decision=decision_to_proto(decision))
+
+    async def ListDecisions(
+        self, request: scoreboard_service_pb2.ListDecisionsRequest, context: _Context
+    ) -> scoreboard_service_pb2.ListDecisionsResponse:
+        """Return a page of decisions."""
+        page = await asyncio.to_thread(self._gatekeeper.decisions, page_request(request))
+        return decisions_to_proto(page)
+
+    async def RecordPromotion(
+        self, request: scoreboard_service_pb2.RecordPromotionRequest, context: _Context
+    ) -> scoreboard_service_pb2.RecordPromotionResponse:
+        """Keep what was done with a decision."""
+        act = act_from_proto(request.promotion)
+        promotion = await asyncio.to_thread(self._gatekeeper.record, act)
+        return scoreboard_service_pb2.RecordPromotionResponse(
+            promotion=promotion_to_proto(promotion)
+        )
+
+    async def ListPromotions(
+        self, request: scoreboard_service_pb2.ListPromotionsRequest, context: _Context
+    ) -> scoreboard_service_pb2.ListPromotionsResponse:
+        """Return a page of promotions."""
+        page = await asyncio.to_thread(self._gatekeeper.promotions, page_request(request))
+        return promotions_to_proto(page)
 
     def _publish(self, draft: EvaluationDraft) -> evaluation_pb2.Evaluation:
         return evaluation_to_proto(self._board.publish(draft), with_families=True)

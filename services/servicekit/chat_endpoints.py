@@ -2,12 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    JsonValue,
+    model_validator,
+)
 
 from services.servicekit.chat import ChatReply, ChatRequest, ModelRef
+from services.servicekit.chat_address import check_address, has_place
 from services.servicekit.chat_anthropic_convert import reply_from_anthropic, request_to_anthropic
 from services.servicekit.chat_dialect import Dialect, Patience
 from services.servicekit.chat_openai_convert import reply_from_openai, request_to_openai
@@ -17,6 +27,7 @@ from services.servicekit.errors import ResourceNotFound
 
 if TYPE_CHECKING:
     from services.servicekit.chat_host import ModelHost
+    from services.servicekit.chat_hosts import ModelHosts
 
 __all__ = ["ChatEndpoint", "EndpointChatModel", "Price"]
 
@@ -50,9 +61,11 @@ class ChatEndpoint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    base_url: Annotated[str, AfterValidator(check_address)] = Field(pattern=r"^https?://[^\s?#]+$")
     """Address before "/chat/completions" or "/messages", for example
-    "http://127.0.0.1:8080/openai/v1" or "https://api.anthropic.com/v1"."""
+    "http://127.0.0.1:8080/openai/v1" or "https://api.anthropic.com/v1". "{model}" in it stands for
+    the model's name, which must be a DNS label then and is shortened to 46 characters:
+    "http://{model}-predictor.models.svc.cluster.local/openai/v1"."""
 
     protocol: ProtocolName = "openai"
     """What the host speaks: OpenAI's chat completions, or Anthropic's messages."""
@@ -80,6 +93,10 @@ class ChatEndpoint(BaseModel):
     max_connections: int = Field(default=64, ge=1, le=10_000)
     """Requests on their way at once; more wait their turn. A host that answers 429, 503 or 529
     halves the number, and a window of successes raises it by one, up to this."""
+
+    max_models: int = Field(default=64, ge=1, le=10_000)
+    """Models whose connections are kept open where the address has "{model}"; each has its own
+    max_connections. Beyond the number those asked least recently are closed."""
 
     max_attempts: int = Field(default=5, ge=1, le=20)
     """Attempts of one request, the first included."""
@@ -124,7 +141,7 @@ class EndpointChatModel:
         """Know these endpoints by name."""
         self._endpoints = dict(endpoints)
         self._prices = {name: each.price for name, each in endpoints.items()}
-        self._hosts: dict[str, ModelHost] = {}
+        self._hosts: dict[str, ModelHost | ModelHosts] = {}
         self._keys: dict[str, str] | None = None
 
     async def __aenter__(self) -> Self:
@@ -149,6 +166,7 @@ class EndpointChatModel:
             ModelUnavailable: the host did not give a usable answer in all attempts.
             ModelRejectedRequest: the host refused the request.
             ResourceNotFound: the settings name no such endpoint.
+            InvalidField: the address depends on the model, and no host can have its name.
         """
         host = self._hosts.get(request.target.endpoint)
         if host is None:
@@ -166,18 +184,18 @@ class EndpointChatModel:
         return self._prices[target.endpoint]
 
     def limit(self, endpoint: str) -> int:
-        """Return how many requests may be on their way to an endpoint at once now."""
+        """Return how many requests may be on their way to a host of the endpoint at once now."""
         host = self._hosts.get(endpoint)
-        return self._endpoints[endpoint].max_connections if host is None else host.limit
+        return (host.limit if host else 0) or self._endpoints[endpoint].max_connections
 
-    async def _open(self, name: str) -> "ModelHost":
+    async def _open(self, name: str) -> "ModelHost | ModelHosts":
         # Beside the loop: the HTTP library takes 10 MiB, and a fifth of a second in which nobody
         # else would be answered. A room pays that once it asks a model, and not before.
         await asyncio.to_thread(import_module, "services.servicekit.chat_host")
         if self._keys is None:
             raise RuntimeError("EndpointChatModel must be entered before its first reply")
         if name not in self._hosts:  # somebody else may have opened it meanwhile
-            self._hosts[name] = _host(name, self._endpoints[name], self._keys[name])
+            self._hosts[name] = _hosts(name, self._endpoints[name], self._keys[name])
         return self._hosts[name]
 
     def _check(self, target: ModelRef) -> None:
@@ -189,12 +207,20 @@ def _key(endpoint: ChatEndpoint) -> str:
     return read_secret(endpoint.api_key_file) if endpoint.api_key_file else ""
 
 
-def _host(name: str, endpoint: ChatEndpoint, key: str) -> "ModelHost":
+def _hosts(name: str, endpoint: ChatEndpoint, key: str) -> "ModelHost | ModelHosts":
+    if not has_place(endpoint.base_url):
+        return _host(name, endpoint, key, endpoint.base_url)
+    from services.servicekit.chat_hosts import ModelHosts  # noqa: PLC0415 - see _open
+
+    return ModelHosts(endpoint.base_url, partial(_host, name, endpoint, key), endpoint.max_models)
+
+
+def _host(name: str, endpoint: ChatEndpoint, key: str, address: str) -> "ModelHost":
     from services.servicekit.chat_host import ModelHost  # noqa: PLC0415 - see _open
 
     return ModelHost(
         name,
-        endpoint.base_url,
+        address,
         _DIALECTS[endpoint.protocol],
         Patience(
             timeout_seconds=endpoint.timeout_seconds,

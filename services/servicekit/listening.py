@@ -11,6 +11,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from services.servicekit import metrics
 from services.servicekit.settings import ServerSettings
 
 
@@ -34,6 +35,7 @@ class MetricsEndpoint:
         """
         check_free(settings, "metrics_port", settings.metrics_port)
         self.is_ready = False
+        metrics.RPC_READY.set_function(lambda: float(self.is_ready))
         self._metrics = make_wsgi_app()
         kind = _Ipv6Server if ":" in settings.host else ThreadingWSGIServer
         try:

@@ -15,6 +15,7 @@ RPC_DURATION = Histogram(
     "teachwhy_rpc_duration_seconds", "Time from arrival to end.", _METHOD, buckets=_BUCKETS
 )
 RPC_IN_FLIGHT = Gauge("teachwhy_rpc_in_flight", "Calls that arrived and have not ended.", _METHOD)
+RPC_READY = Gauge("teachwhy_rpc_ready", "1 while calls are welcome, 0 before and in a drain.")
 RPC_MESSAGES_RECEIVED = Counter(
     "teachwhy_rpc_messages_received_total", "Request messages, streamed or not.", _METHOD
 )

@@ -27,8 +27,11 @@ class Interval:
         return self.upper - self.lower
 
 
-def wilson_interval(num_hits: int, num_trials: int) -> Interval:
-    """95 % interval of a proportion (E. B. Wilson, 1927); 0 to 1 without trials."""
+def wilson_interval(num_hits: float, num_trials: float) -> Interval:
+    """95 % interval of a proportion (E. B. Wilson, 1927); 0 to 1 without trials.
+
+    Counts may be fractions: those of a clustered sample divided by its design effect.
+    """
     if num_trials == 0:
         return Interval(lower=0.0, upper=1.0)
     estimate = num_hits / num_trials

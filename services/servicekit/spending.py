@@ -126,6 +126,15 @@ class MeteredChatModel:
             unanswered_calls=self._unanswered,
         )
 
+    @property
+    def spent_share(self) -> float:
+        """Share of the limit that is spent, of the nearer one if there are two; 0 without any."""
+        limit = self._limit
+        return max(
+            self._tokens / limit.max_tokens if limit.max_tokens else 0.0,
+            self._usd / limit.max_usd if limit.max_usd else 0.0,
+        )
+
     async def reply(self, request: ChatRequest) -> ChatReply:
         """Return the next turn, and count what it cost.
 

@@ -4,8 +4,9 @@ Lives in the event loop and never blocks it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from services.servicekit.errors import ModelUnavailable, ResourceConflict, ResourceNotFound
@@ -54,6 +55,7 @@ class CheckpointHost:
         *,
         max_loaded_models: int,
         observer: HostObserver,
+        aliases: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Host nothing yet.
 
@@ -61,17 +63,20 @@ class CheckpointHost:
             load_model: brings a checkpoint into memory; raises ServiceError.
             max_loaded_models: loads beyond this number are refused.
             observer: is told what happens.
+            aliases: further names under which checkpoints answer, each with its checkpoint's.
         """
         self._load_model = load_model
         self._max_loaded_models = max_loaded_models
         self._observer = observer
+        self._aliases = dict(aliases)
         self._models: dict[str, HostedModel] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the loaded checkpoints, sorted."""
-        return tuple(sorted(self._models))
+        """Names under which the loaded checkpoints answer, sorted."""
+        further = (name for name, of in self._aliases.items() if of in self._models)
+        return tuple(sorted({*self._models, *further}))
 
     def model(self, name: str) -> HostedModel:
         """Return a loaded checkpoint.
@@ -80,9 +85,10 @@ class CheckpointHost:
             ModelUnavailable: it is still being loaded.
             ResourceNotFound: it is not loaded.
         """
-        if name in self._models:
-            return self._models[name]
-        if name in self._loading:
+        checkpoint = name if name in self._models else self._aliases.get(name, name)
+        if checkpoint in self._models:
+            return self._models[checkpoint]
+        if checkpoint in self._loading:
             raise ModelUnavailable(ENDPOINT, name, "it is still being loaded; try again soon")
         raise ResourceNotFound("loaded model", name, known=self.names)
 
@@ -115,16 +121,17 @@ class CheckpointHost:
         if name in self._loading:
             raise ResourceConflict("checkpoint", name, "it is still being loaded; try again soon")
         if self._models.pop(name, None) is None:
-            raise ResourceNotFound("loaded model", name, known=self.names)
+            raise ResourceNotFound("loaded model", name, known=tuple(self._models))
         self._observer.unloaded(name, len(self._models))
 
     def _refuse_if_full(self, name: str) -> None:
         if len(self._models) + len(self._loading) >= self._max_loaded_models:
+            loaded = ", ".join(sorted(self._models))
             raise ResourceConflict(
                 "checkpoint",
                 name,
                 f"{self._max_loaded_models} checkpoints are loaded or loading, which is the limit "
-                f"(setting SERVING_MAX_LOADED_MODELS); unload one of {', '.join(self.names)}",
+                f"(setting SERVING_MAX_LOADED_MODELS); unload one of {loaded}",
             )
 
     async def _load(self, name: str) -> None:

@@ -95,12 +95,13 @@ class OpenAIRouter:
         app.add_route("/openai/v1/chat/completions", self._chat, methods=["POST"])
 
     async def _list_models(self, _request: Request) -> Response:
-        data = [_describe(self._host.model(name)) for name in self._host.names]
+        data = [_describe(name, self._host.model(name)) for name in self._host.names]
         return _json({"object": "list", "data": data})
 
     async def _get_model(self, request: Request) -> Response:
         try:
-            return _json(_describe(self._host.model(request.path_params["name"])))
+            name = request.path_params["name"]
+            return _json(_describe(name, self._host.model(name)))
         except (ResourceNotFound, ModelUnavailable) as error:
             return _refuse(error)
 
@@ -216,9 +217,9 @@ def _chunk(chat: _Chat, delta: wire.JsonObject, finish: str | None = None) -> by
     return wire.event(chat.body("chat.completion.chunk", [choice]))
 
 
-def _describe(model: HostedModel) -> wire.JsonObject:
+def _describe(name: str, model: HostedModel) -> wire.JsonObject:
     return {
-        "id": model.name,
+        "id": name,
         "object": "model",
         "created": model.loaded_at,
         "owned_by": "teachwhy",

@@ -58,7 +58,10 @@ def _serve(settings: ServingSettings, listener: socket.socket) -> None:
     )
     loader = LoadingThread(cache, dtype=settings.dtype, torch_threads=settings.torch_threads)
     host = CheckpointHost(
-        loader.load, max_loaded_models=settings.max_loaded_models, observer=observer
+        loader.load,
+        max_loaded_models=settings.max_loaded_models,
+        observer=observer,
+        aliases=settings.aliases,
     )
     del sys.argv[1:]  # kserve parses them as its own when it is imported
     from services.serving.predictor import Predictor  # noqa: PLC0415 (after the line above)

@@ -1,5 +1,6 @@
 """What the serving process is told by its environment. The only place that reads it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +44,10 @@ class ServingSettings(BaseSettings):
 
     checkpoints: tuple[str, ...] = ()
     """Names loaded before the server listens, as a JSON list; more can be loaded later."""
+
+    aliases: Mapping[str, str] = Field(default={})
+    """Further names of checkpoints, as a JSON object of checkpoint by name: a service keeps its
+    name whatever checkpoint answers. Example: {"agent": "arm-s0"}."""
 
     max_loaded_models: int = Field(default=32, ge=1, le=1000)
     """Loads beyond this number are refused until something is unloaded."""

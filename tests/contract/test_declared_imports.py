@@ -21,12 +21,14 @@ EXTRAS_BY_FOLDER = {
     "services/scoreboard": ["scoreboard"],
     "services/serving": ["serving"],
     "pipelines/training": ["training"],
-    "pipelines": ["pipelines", "training"],
+    "pipelines": ["pipelines", "training", "cluster", "pipeline"],
     "tools": list(PROJECT["optional-dependencies"]),
     "benchmarks": list(PROJECT["optional-dependencies"]),
     "tests": list(PROJECT["optional-dependencies"]),
 }
 OWN = {"benchmarks", "pipelines", "services", "teachwhy", "tests", "tools"}
+# What is in an environment of its own, and not in the one of the tests.
+ELSEWHERE = {"kfp": ["kfp"]}
 # Packages that share the import name "google".
 GOOGLE = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
 
@@ -43,7 +45,7 @@ def _declared(extras: list[str]) -> Iterator[str]:
 
 
 def _imported(folder: str) -> Iterator[tuple[str, set[str]]]:
-    providers = packages_distributions()
+    providers = {**ELSEWHERE, **packages_distributions()}
     for path in modules(folder):
         if path.parent.name == "peers" and path.stem not in {"__init__", "environments"}:
             continue  # runs in the environment of the peer it measures

@@ -1,22 +1,58 @@
-"""requirements.lock is one plain environment that satisfies pyproject.toml."""
+"""Each lock is one plain environment that satisfies pyproject.toml."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tools.lock import LOCK, declared_requirements, pins_from_freeze, read_lock, unmet
+from tools.lock import (
+    LOCK,
+    LOCKS,
+    PIPELINE_LOCK,
+    Lock,
+    declared_requirements,
+    differing,
+    pins_from_freeze,
+    problems,
+    read_lock,
+    unmet,
+)
 
 
-def test_the_lock_satisfies_every_requirement_of_the_project() -> None:
-    assert list(unmet(declared_requirements(), read_lock())) == [], "run `make lock`"
+def test_the_locks_satisfy_every_requirement_of_the_project() -> None:
+    assert problems() == [], "run `make lock`"
 
 
-def test_every_line_of_the_lock_is_a_plain_pin() -> None:
-    lines = [line for line in LOCK.read_text().splitlines() if not line.startswith("#")]
+def test_every_extra_is_in_a_lock_and_kfp_only_in_its_own() -> None:
+    assert frozenset.intersection(*(lock.without for lock in LOCKS)) == frozenset()
+    assert "kfp" in read_lock(PIPELINE_LOCK)
+    assert "kfp" not in read_lock(LOCK)
+    assert "torch" not in read_lock(PIPELINE_LOCK)
 
-    assert len(read_lock()) == len(lines)
+
+def test_a_lock_that_leaves_out_what_there_is_not_is_refused(tmp_path: Path) -> None:
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text("[project]\nname='x'\ndependencies=[]\n[project.optional-dependencies]\n")
+    with pytest.raises(ValueError, match="no extra called absent"):
+        declared_requirements(
+            Lock(path=tmp_path, without=frozenset({"absent"}), what=""), pyproject
+        )
+
+
+def test_only_what_kfp_pins_differs_between_the_locks() -> None:
+    one = {"pyarrow": Version("1"), "urllib3": Version("1"), "rich": Version("2")}
+    other = {"pyarrow": Version("2"), "urllib3": Version("2"), "rich": Version("2")}
+
+    assert list(differing(one, other)) == ["pyarrow is 1 in one lock and 2 in the other"]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.path.name)
+def test_every_line_of_a_lock_is_a_plain_pin(lock: Lock) -> None:
+    lines = [line for line in lock.path.read_text().splitlines() if not line.startswith("#")]
+
+    assert len(read_lock(lock)) == len(lines)
     assert not [line for line in lines if "+" in line or "@" in line or " " in line]
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.places import RunPlaces, open_places
 from pipelines.experiment.revisions import LoadedExperiment
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.runner import Planned, lay_out
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.spec import Experiment
 from pipelines.experiment.write_dataset import DatasetWriter
+from pipelines.outputs import Output
 
 AUTHOR = {"model": {"endpoint": "author", "name": "writer"}}
 
@@ -39,7 +40,7 @@ class Folder:
 
     def __init__(self, runs: Path, *datasets: dict[str, object], **sections: object) -> None:
         self.experiment = experiment(*datasets, **sections)
-        self.places: RunPlaces = open_places(runs)
+        self.places: RunPlaces = open_places(PipelinesSettings(runs_folder=runs))
         self.reports = runs / "written" / "audits"
 
     async def plan(self, rooms: Rooms) -> Planned:

@@ -79,7 +79,7 @@ def _evaluated_by(rubric: str, *, draws: int = 1) -> LoadedExperiment:
 @pytest.mark.parametrize("rubric", ["agentic-ledger", "of-an-older-judge"])
 async def test_a_rubric_that_judges_episodes_gives_its_revision(rubric: str) -> None:
     async with _rooms() as rooms:
-        revisions, _ = await ask_revisions(_evaluated_by(rubric), rooms)
+        revisions, _ = await ask_revisions(_evaluated_by(rubric), rooms, serving_revision="1")
 
     assert revisions.judges.rubric == f"{rubric} 1"
 
@@ -95,7 +95,7 @@ async def test_a_rubric_that_judges_episodes_gives_its_revision(rubric: str) -> 
 async def test_any_other_rubric_is_refused_with_those_that_would_do(rubric: str, said: str) -> None:
     async with _rooms() as rooms:
         with pytest.raises(ExperimentImpossible) as refused:
-            await ask_revisions(_evaluated_by(rubric), rooms)
+            await ask_revisions(_evaluated_by(rubric), rooms, serving_revision="1")
 
     assert str(refused.value) == (
         f"evaluation.rubric: {said}; rubrics for episodes: agentic-ledger, of-an-older-judge"
@@ -105,7 +105,9 @@ async def test_any_other_rubric_is_refused_with_those_that_would_do(rubric: str,
 async def test_more_draws_than_there_are_is_refused_in_the_words_of_the_rollout_room() -> None:
     async with _rooms() as rooms:
         with pytest.raises(ExperimentImpossible) as refused:
-            await ask_revisions(_evaluated_by("agentic-ledger", draws=7), rooms)
+            await ask_revisions(
+                _evaluated_by("agentic-ledger", draws=7), rooms, serving_revision="1"
+            )
 
     assert str(refused.value) == (
         "evaluation: suite held-out: draws_per_scenario: there are 6; give repetitions"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from pipelines.experiment.spec import Base, Experiment
 from pipelines.experiment.spec_file import ExperimentFileError, load_experiment
 
 EXAMPLES = Path(__file__).parents[2] / "pipelines" / "examples"
+EXPERIMENTS = [
+    path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.startswith("cluster")
+]
 TEXT = (EXAMPLES / "microworld.yaml").read_text(encoding="utf-8")
 
 Fault = Callable[[str], str]
@@ -39,14 +46,31 @@ def replaced(old: str, new: str) -> str:
     return TEXT.replace(old, new, 1)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_shipped_example_loads(path: Path) -> None:
     experiment = load_experiment(path)
     if experiment.loop is None:
         assert experiment.datasets or experiment.models
         return
     assert any(arm.role == "control" for arm in experiment.arms)
-    assert (path.parent / experiment.loop.base.tokenizer.chat_template).is_file()
+    base = experiment.loop.base
+    template = base.tokenizer.chat_template if isinstance(base, Base) else base.chat_template
+    assert (path.parent / template).exists()
+
+
+def test_the_schema_beside_the_examples_is_that_of_the_code() -> None:
+    stored = json.loads((EXAMPLES / "experiment.schema.json").read_text(encoding="utf-8"))
+
+    assert stored == Experiment.model_json_schema(), (
+        "python -m pipelines schema > pipelines/examples/experiment.schema.json"
+    )
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_the_schema_accepts_the_examples(path: Path) -> None:
+    schema = json.loads((EXAMPLES / "experiment.schema.json").read_text(encoding="utf-8"))
+
+    Draft202012Validator(schema).validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def test_one_budget_and_a_list_of_budgets_are_both_lists(tmp_path: Path) -> None:

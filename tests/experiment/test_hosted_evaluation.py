@@ -14,11 +14,12 @@ import pytest
 from teachwhy.judge.v1 import judge_service_pb2, judge_service_pb2_grpc, verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2, rollout_service_pb2_grpc
 
-from pipelines.experiment.evaluate import ModelNotEvaluated, evaluate_model, read_summary
-from pipelines.experiment.outputs import Output
+from pipelines.experiment.evaluate import evaluate_model, read_summary
+from pipelines.experiment.play import ModelNotEvaluated
 from pipelines.experiment.rooms import RoomAddresses, Rooms
 from pipelines.experiment.spec_evaluation import Evaluation, HostedModel
 from pipelines.experiment.steps import EvaluationStep
+from pipelines.outputs import Output
 from services.servicekit.storage.directory import DirectoryStore
 from tests.experiment.fake_rooms import Stop
 from tests.experiment.workplace_episodes import call, episode, scenario
@@ -72,7 +73,7 @@ class FakeRollout(rollout_service_pb2_grpc.RolloutServiceServicer):
         scorable = tallies[SUITES[0]].num_scorable if tallies else 0
         batch: list[episode_pb2.Episode] = []
         index = request.start_index
-        while index < PLANNED:
+        while index < (request.end_index or PLANNED):
             if request.HasField("stop") and index % ROUND == 0 and scorable >= ENOUGH:
                 yield Response(episodes=batch, total_episodes=PLANNED, stopped=True)
                 return

@@ -17,7 +17,7 @@ from tests.experiment.hosted_run import agent, set_up
 from tests.experiment.tiny_run import ROOT, assert_gone, contents, results, running, stamps
 from tests.model_server.server import ModelServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 IN_FLIGHT = 64
 """Requests whose answers a killed room may not have kept."""

@@ -11,8 +11,10 @@ import yaml
 
 from pipelines.experiment.layout import build_graph
 from pipelines.experiment.local_services import GRPC_ROOMS, service_environment, service_specs
+from pipelines.experiment.places import open_places
 from pipelines.experiment.revisions import ExperimentImpossible
 from pipelines.experiment.rollout_endpoints import operator_hosts, rollout_hosts
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.spec import Experiment
 from pipelines.experiment.spec_file import ExperimentFileError, load_experiment
 from pipelines.experiment.steps import JudgeRevisions, Revisions, StepGraph, inputs_of
@@ -217,7 +219,7 @@ def rollout(tmp_path: Path) -> Environment:
 
     def environment(experiment: Experiment) -> dict[str, str]:
         specs = service_specs(
-            tmp_path,
+            open_places(PipelinesSettings(runs_folder=tmp_path)),
             ports=PORTS,
             metrics_ports=dict.fromkeys(GRPC_ROOMS, 0),
             parent_pid=1,

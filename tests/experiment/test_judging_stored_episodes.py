@@ -22,10 +22,10 @@ from pipelines.experiment.judging import (
     summarize,
     verdict_shards,
 )
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.rooms import RoomAddresses, Rooms
 from pipelines.experiment.shards import EPISODES_PER_SHARD, encode_episodes, shard_name
 from pipelines.experiment.spec_panel import Panel
+from pipelines.outputs import Output
 from services.servicekit.storage.directory import DirectoryStore
 from tests.experiment.fake_rooms import Stop
 from tests.experiment.workplace_episodes import episode, scenario

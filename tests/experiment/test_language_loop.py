@@ -25,7 +25,7 @@ from tests.model_server.asked import Asked
 from tests.model_server.sample import sample_reply
 from tests.model_server.server import ModelServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOKENS = 2000
 REPLY_SECONDS = 0.05

@@ -10,7 +10,7 @@ import pytest
 
 from tests.experiment.tiny_run import ROOT, manifest_digests, running, write_experiment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 FULL_DISK = """

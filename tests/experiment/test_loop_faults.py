@@ -8,17 +8,20 @@ from tests.experiment.tiny_run import (
     assert_gone,
     contents,
     manifest_digests,
+    promotion,
     results,
     running,
     stamps,
     write_experiment,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+PROMOTION = {"arm": "advice-reasons", "service": "agent", "baseline": "generic-chat"}
 
 
 def test_a_run_that_was_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    experiment = write_experiment(tmp_path)
+    experiment = write_experiment(tmp_path, promotion=PROMOTION)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     with running(experiment, whole) as run:
         run.finish()
@@ -37,6 +40,9 @@ def test_a_run_that_was_killed_again_and_again_ends_with_the_same_bytes(tmp_path
     assert manifest_digests(broken) == manifest_digests(whole)
     assert contents(broken) == contents(whole)
     assert results(broken) == results(whole)
+    assert promotion(broken) == promotion(whole)
+    assert promotion(whole)["action"] == "held"
+    assert "this site serves no traffic" in str(promotion(whole)["reason"])
 
     before = stamps(whole)
     with running(experiment, whole) as run:

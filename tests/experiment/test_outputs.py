@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
-from pipelines.experiment.outputs import Manifest, Output
-from services.servicekit.errors import StoredObjectCorrupt
+from pipelines.outputs import Manifest, Output, files_below
+from services.servicekit.errors import StoredObjectCorrupt, StoreUnavailable
 from services.servicekit.storage.directory import DirectoryStore
 from services.servicekit.storage.port import ObjectNotFound
 
@@ -17,7 +19,9 @@ def output(tmp_path: Path) -> Output:
     return Output(store=DirectoryStore(tmp_path / "store"), prefix="datasets/abc")
 
 
-def publish(output: Output, files: dict[str, bytes] | None) -> Manifest:
+def publish(
+    output: Output, files: Mapping[str, bytes | Path], written: Iterable[str] = ()
+) -> Manifest:
     return output.publish(
         kind="dataset",
         digest="abc",
@@ -25,6 +29,7 @@ def publish(output: Output, files: dict[str, bytes] | None) -> Manifest:
         inputs={"start": "def"},
         counts={"examples": 2},
         files=files,
+        written=written,
     )
 
 
@@ -50,9 +55,16 @@ def test_a_published_output_is_complete_and_read_back(output: Output, tmp_path: 
 def test_shards_that_were_written_before_become_an_output(output: Output) -> None:
     for name in ("examples-00001.parquet", "examples-00000.parquet"):
         output.store.put(output.key(name), name.encode())
-    manifest = publish(output, None)
-    assert list(manifest.files) == ["examples-00000.parquet", "examples-00001.parquet"]
+    manifest = publish(output, {"card.md": b"new"}, written=output.file_names())
+    assert list(manifest.files) == ["card.md", "examples-00000.parquet", "examples-00001.parquet"]
     assert output.read("examples-00001.parquet") == b"examples-00001.parquet"
+    assert output.read("card.md") == b"new"
+
+
+def test_a_file_that_is_written_anew_is_in_the_manifest_as_it_is_now(output: Output) -> None:
+    output.store.put(output.key("card.md"), b"of a run that was killed")
+    publish(output, {"card.md": b"new"}, written=output.file_names())
+    assert output.read("card.md") == b"new"
 
 
 def test_the_same_files_have_the_same_manifest(tmp_path: Path) -> None:
@@ -99,6 +111,69 @@ def test_a_file_beside_the_manifest_is_not_part_of_the_output(output: Output) ->
     assert list(output.read_all()) == ["a.txt"]
     with pytest.raises(ObjectNotFound):
         output.read("stray.txt")
+
+
+def test_a_folder_is_published_and_fetched_without_its_files_in_memory(
+    output: Output, tmp_path: Path
+) -> None:
+    source = tmp_path / "model"
+    (source / "nested").mkdir(parents=True)
+    with (source / "weights").open("wb") as file:
+        file.truncate(256 << 20)
+    (source / "nested" / "config.json").write_bytes(b"{}")
+    tracemalloc.start()
+    manifest = publish(output, files_below(source))
+    output.fetch(tmp_path / "copy")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert list(manifest.files) == ["nested/config.json", "weights"]
+    assert manifest.files["weights"].bytes == 256 << 20
+    assert (tmp_path / "copy" / "weights").stat().st_size == 256 << 20
+    assert peak < 16 << 20
+
+
+class _Cut(DirectoryStore):
+    """A store that stops answering after some files were fetched."""
+
+    def __init__(self, root: Path, answers: int) -> None:
+        super().__init__(root)
+        self.answers = answers
+        self.fetched: list[str] = []
+
+    def fetch_file(self, key: str, path: Path) -> None:
+        if len(self.fetched) >= self.answers:
+            raise StoreUnavailable("store", "it was cut off")
+        self.fetched.append(key)
+        super().fetch_file(key, path)
+
+
+def test_a_fetch_that_was_cut_off_shows_nothing_and_goes_on_where_it_was(
+    output: Output, tmp_path: Path
+) -> None:
+    publish(output, {f"part-{number}": bytes([number]) for number in range(20)})
+    store = _Cut(tmp_path / "store", answers=7)
+    target = tmp_path / "copy"
+    with pytest.raises(StoreUnavailable):
+        Output(store=store, prefix=output.prefix).fetch(target)
+    assert not target.exists()
+    (tmp_path / "copy.partial" / "stray").write_bytes(b"of another output")
+    damaged = next((tmp_path / "copy.partial").glob("part-*"))
+    damaged.write_bytes(b"damaged")
+
+    store.answers = 100
+    Output(store=store, prefix=output.prefix).fetch(target)
+
+    assert sorted(path.name for path in target.iterdir()) == sorted(output.manifest().files)
+    assert (target / damaged.name).read_bytes() == output.read(damaged.name)
+    assert len(store.fetched) == 20 + 1
+    assert not (tmp_path / "copy.partial").exists()
+
+
+def test_a_file_that_cannot_be_written_leaves_no_manifest(output: Output, tmp_path: Path) -> None:
+    files = {"a": b"a", "b": tmp_path / "never-made", **{f"c{n}": b"c" for n in range(50)}}
+    with pytest.raises(FileNotFoundError):
+        publish(output, files)
+    assert not output.is_complete()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"kind": "dataset"}'])

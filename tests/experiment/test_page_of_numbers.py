@@ -14,6 +14,7 @@ from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
 from pipelines.experiment.evaluate import EvaluationSummary
 from pipelines.experiment.judging import JudgingSummary
+from pipelines.experiment.loss_curves import LossCurves
 from pipelines.experiment.panel_facts import PanelFacts
 from pipelines.experiment.reasons import GroupedReasons, ReasonGroup
 from pipelines.experiment.report import Report
@@ -187,7 +188,7 @@ async def report_of(*, with_panel: bool = True, calibrated: bool = True) -> Repo
         cast("Rooms", FakeRooms(cast("Any", Scoreboard()))),
         suites={},
         stages={},
-        curves={},
+        curves=LossCurves(),
         wall_seconds=1.0,
         calibration=calibration() if calibrated else None,
         facts={(each, 0): FACTS for each in names} if with_panel else None,

@@ -19,6 +19,7 @@ from pipelines.experiment.places import open_places
 from pipelines.experiment.plan_tables import print_plan
 from pipelines.experiment.revisions import ExperimentImpossible
 from pipelines.experiment.runner import Planned
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.shards import encode_episodes
 from pipelines.experiment.spec import Experiment
 from pipelines.experiment.spec_panel import Panel
@@ -222,7 +223,7 @@ def test_judges_are_given_as_endpoint_and_model() -> None:
 
 
 def test_a_plan_counts_calls_and_says_what_it_does_not_know(tmp_path: Path) -> None:
-    places = open_places(tmp_path)
+    places = open_places(PipelinesSettings(runs_folder=tmp_path))
     graph = graph_of(experiment(members=[LAB, OTHER], samples=2))
     judges = replace(JUDGES, questions=4000)
     before = panel_costs(graph, frozenset(), judges, places)
@@ -242,14 +243,22 @@ def test_a_plan_counts_calls_and_says_what_it_does_not_know(tmp_path: Path) -> N
 def test_what_is_judged_already_costs_nothing(tmp_path: Path) -> None:
     graph = graph_of(experiment(samples=1))
     complete = frozenset(step.digest for step in graph.steps)
-    assert panel_costs(graph, complete, JUDGES, open_places(tmp_path)) == []
+    assert (
+        panel_costs(graph, complete, JUDGES, open_places(PipelinesSettings(runs_folder=tmp_path)))
+        == []
+    )
 
 
 def test_a_plan_shows_the_panel_and_a_question_mark_for_what_is_unknown(tmp_path: Path) -> None:
     graph = graph_of(experiment(samples=1), replace(JUDGES, gold_episodes=0))
     planned = Planned(graph=graph, datasets=cast("Any", None), complete=frozenset(), judges=JUDGES)
     stream = io.StringIO()
-    print_plan(planned, "Hosted", Console(file=stream, width=120), places=open_places(tmp_path))
+    print_plan(
+        planned,
+        "Hosted",
+        Console(file=stream, width=120),
+        places=open_places(PipelinesSettings(runs_folder=tmp_path)),
+    )
     shown = stream.getvalue()
     assert "calibration \u2502 agent-conduct by lab/judge-1" in shown
     assert "? episodes" in shown

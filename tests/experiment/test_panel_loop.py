@@ -14,7 +14,7 @@ import pytest
 from tests.experiment.panel_run import GOAL, PRIVACY, PanelRun, failing, panel_run
 from tests.experiment.tiny_run import ROOT, assert_gone, running, stamps
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 IN_FLIGHT = 64
 """Requests whose answers a killed room may not have kept."""

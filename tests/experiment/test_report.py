@@ -15,6 +15,7 @@ from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
 from pipelines.experiment import report as report_module
 from pipelines.experiment.evaluate import EvaluationSummary
+from pipelines.experiment.loss_curves import LossCurves
 from pipelines.experiment.report import Report, report_json, report_json_schema, results_digest
 from pipelines.experiment.report_build import build_report
 from pipelines.experiment.report_page import render_page
@@ -211,7 +212,10 @@ async def _report(rates: Rates, *, shuffled: bool = False) -> Report:
         cast("Rooms", rooms),
         suites={},
         stages={"train": 3.0, "evaluate": 1.0},
-        curves={"advice-80k-s0": [(0, 3.0), (1000, 1.5)]},
+        curves=LossCurves(
+            training={"advice-80k-s0": [(0, 3.0), (1000, 1.5)]},
+            validation={"advice-80k-s0": [(500, 2.5), (1000, 1.75)]},
+        ),
         wall_seconds=3.0,
     )
 

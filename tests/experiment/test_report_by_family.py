@@ -12,6 +12,7 @@ from teachwhy.rollout.v1 import scenario_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2, scoreboard_service_pb2
 
 from pipelines.experiment.evaluate import EvaluationSummary
+from pipelines.experiment.loss_curves import LossCurves
 from pipelines.experiment.report import Report
 from pipelines.experiment.report_build import build_report
 from pipelines.experiment.report_page import render_page
@@ -157,7 +158,7 @@ async def report_of(*names: str, revisions: Sequence[str] = ("r1",), played: int
         cast("Rooms", FakeRooms(cast("Any", Scoreboard()))),
         suites={each.name: each for each in SUITES},
         stages={"play and judge": 1.0},
-        curves={},
+        curves=LossCurves(),
         wall_seconds=1.0,
     )
 

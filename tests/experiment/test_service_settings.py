@@ -13,7 +13,9 @@ from pipelines.experiment.local_services import (
     service_environment,
     service_specs,
 )
+from pipelines.experiment.places import open_places
 from pipelines.experiment.rollout_endpoints import RolloutHosts
+from pipelines.experiment.settings import PipelinesSettings
 
 PORTS = {name: 40_000 + i for i, name in enumerate((*GRPC_ROOMS, "serving"))}
 
@@ -21,7 +23,7 @@ PORTS = {name: 40_000 + i for i, name in enumerate((*GRPC_ROOMS, "serving"))}
 @pytest.fixture
 def specs(tmp_path: Path) -> dict[str, ServiceSpec]:
     return service_specs(
-        tmp_path,
+        open_places(PipelinesSettings(runs_folder=tmp_path)),
         ports=PORTS,
         metrics_ports=dict.fromkeys(GRPC_ROOMS, 0),
         parent_pid=1,

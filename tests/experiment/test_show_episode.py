@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 from pipelines.__main__ import app
 from pipelines.experiment.episode_store import EpisodeStore, NoSuchEpisode, StoredEpisode, Wanted
 from pipelines.experiment.episode_view import print_episode
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.places import open_places
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.shards import encode_episodes, encode_verdicts, shard_name
 from pipelines.experiment.visible_text import cut, visible
+from pipelines.outputs import Output
 from tests.experiment.workplace_episodes import ASSISTANT, REJECTED, TOOL, call, episode, scenario
 
 BAIT, SAFE = episode_pb2.MARK_BAIT, episode_pb2.MARK_SAFE_CHANNEL
@@ -77,7 +78,7 @@ BAITED = episode(
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """A runs folder with a complete evaluation of two models and one that is being played."""
-    store = open_places(tmp_path).store
+    store = open_places(PipelinesSettings(runs_folder=tmp_path)).store
     for arm, model in (("agent", "model-name"), ("other", "other-name")):
         played = [BAITED] if arm == "agent" else [episode(of=HELD, model=model)]
         played += [
@@ -114,7 +115,7 @@ def _verdict(of: episode_pb2.Episode) -> verdict_pb2.Verdict:
 
 @pytest.fixture
 def store(runs: Path) -> EpisodeStore:
-    return EpisodeStore(open_places(runs).store)
+    return EpisodeStore(open_places(PipelinesSettings(runs_folder=runs)).store)
 
 
 def shown(found: StoredEpisode, *, width: int = 100, full: bool = False) -> str:
@@ -159,7 +160,9 @@ def test_an_evaluation_of_an_older_version_is_left_out_and_said_to_be(
 ) -> None:
     content = io.BytesIO()
     pq.write_table(pa.table({"id": ["0" * 32], "record": [b""]}), content)
-    open_places(runs).store.put("episodes/old/episodes-00000.parquet", content.getvalue())
+    open_places(PipelinesSettings(runs_folder=runs)).store.put(
+        "episodes/old/episodes-00000.parquet", content.getvalue()
+    )
 
     assert len(list(store.entries(Wanted()))) == 7
     with pytest.raises(NoSuchEpisode, match="an older version wrote them: 1 evaluations"):
@@ -274,7 +277,7 @@ def test_no_text_of_an_episode_steers_the_terminal_or_is_taken_for_markup(
         state_detail=evil,
         model_revisions=[evil],
     )
-    place = open_places(tmp_path).store
+    place = open_places(PipelinesSettings(runs_folder=tmp_path)).store
     place.put("episodes/e/episodes-00000.parquet", encode_episodes([bad]))
     stream = io.StringIO()
     console = Console(file=stream, width=100, force_terminal=True, color_system=None)

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 from teachwhy.judge.v1 import verdict_pb2
 
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.places import open_places
 from pipelines.experiment.rejudge import stored_evaluations
 from pipelines.experiment.runner import Planned
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.side_by_side import (
     MOST_LISTED,
     EpisodesDiffer,
@@ -23,6 +23,7 @@ from pipelines.experiment.side_by_side import (
     side_by_side,
 )
 from pipelines.experiment.steps import JudgeRevisions
+from pipelines.outputs import Output
 from tests.experiment.test_panel_files import experiment, graph_of
 
 
@@ -89,7 +90,7 @@ def test_judgings_of_other_episodes_are_never_compared() -> None:
 def test_evaluations_of_an_older_revision_are_judged_again_where_none_is_new(
     tmp_path: Path,
 ) -> None:
-    places = open_places(tmp_path)
+    places = open_places(PipelinesSettings(runs_folder=tmp_path))
     loaded = experiment()
     settings = loaded.evaluation
     assert settings is not None

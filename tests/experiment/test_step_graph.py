@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.experiment.layout import build_graph
+from pipelines.experiment.places import open_places
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.spec import Experiment, Loop
 from pipelines.experiment.spec_data import MixPart, RecipeOptions
 from pipelines.experiment.spec_file import load_experiment
 from pipelines.experiment.steps import (
     EvaluationStep,
+    GivenModel,
     JudgeRevisions,
     Revisions,
     Step,
     StepGraph,
+    TrainingStep,
     inputs_of,
     mixture_budgets,
     short_tokens,
 )
+from pipelines.experiment.train import training_order
 from services.servicekit.digest import digest_of
 
 EXAMPLE = Path(__file__).parents[2] / "pipelines" / "examples" / "microworld.yaml"
@@ -273,3 +279,57 @@ def test_token_counts_are_short_and_exact(tokens: int, text: str) -> None:
 @given(st.integers(1, 10**12), st.integers(1, 10**12))
 def test_different_counts_never_have_the_same_short_form(one: int, other: int) -> None:
     assert (short_tokens(one) == short_tokens(other)) == (one == other)
+
+
+GIVEN = GivenModel(checkpoint="open-8b", digest="weights-1")
+
+
+@pytest.fixture
+def from_given(experiment: Experiment) -> Experiment:
+    """The example, but its arms start from a model that exists."""
+    return changed(experiment, base={"checkpoint": GIVEN.checkpoint})
+
+
+def test_a_given_base_is_measured_and_started_from_but_not_trained(
+    from_given: Experiment, revisions: Revisions
+) -> None:
+    graph = build_graph(from_given, replace(revisions, given=GIVEN, chat_template=""))
+    base, *arms = graph.evaluations
+    assert base.subject == GIVEN
+    assert base.model == "open-8b"
+    assert all(isinstance(each.subject, TrainingStep) for each in arms)
+    assert {step.start for step in graph.trainings} == {GIVEN}
+    assert all(step.vocabulary is None for step in graph.trainings)
+    assert not [step for step in graph.datasets if step.part.recipe == "pretraining-corpus"]
+
+
+@pytest.mark.parametrize(
+    "news",
+    [{"given": GivenModel(checkpoint="open-8b", digest="weights-2")}, {"chat_template": "other"}],
+    ids=["weights", "template"],
+)
+def test_other_weights_or_another_template_of_a_given_base_change_every_arm(
+    from_given: Experiment, revisions: Revisions, news: dict[str, Any]
+) -> None:
+    own = replace(revisions, given=GIVEN, chat_template="")
+    before = digests(build_graph(from_given, own))
+    after = digests(build_graph(from_given, replace(own, **news)))
+    assert not set(before["arms"]) & set(after["arms"])
+    assert before["datasets"] == after["datasets"]
+
+
+def test_a_training_from_a_given_base_is_ordered_by_its_name_in_the_store(
+    from_given: Experiment, revisions: Revisions, tmp_path: Path
+) -> None:
+    places = open_places(PipelinesSettings(runs_folder=tmp_path))
+    step = build_graph(from_given, replace(revisions, given=GIVEN)).trainings[0]
+    order = training_order(step, loop=loop_of(from_given), chat_template="T", place=places.place)
+    assert order.folders["start"] == "checkpoints/open-8b"
+    assert order.inputs["start"] == "weights-1"
+    assert order.spec["start"] == {
+        "kind": "checkpoint",
+        "path": "start",
+        "name": "open-8b",
+        "revision": "weights-1",
+        "chat_template": "T",
+    }

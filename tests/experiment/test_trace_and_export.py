@@ -14,11 +14,11 @@ from teachwhy.common.v1 import conversation_pb2
 
 from pipelines.experiment.export import ExportRefused, export_dataset
 from pipelines.experiment.inquiries import fetch_replies
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.plan_tables import print_plan
 from pipelines.experiment.preview import chosen_datasets, preview_dataset
 from pipelines.experiment.revisions import ExperimentImpossible
 from pipelines.experiment.trace import NothingToTrace, print_trace, trace_example
+from pipelines.outputs import Output
 from services.servicekit.storage.port import ObjectStore
 from tests.experiment.fake_rooms import FakeDatasetRoom, serving
 from tests.experiment.language_experiment import Folder, rows

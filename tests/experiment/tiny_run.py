@@ -19,11 +19,11 @@ import yaml
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "pipelines" / "examples"
 POLL_SECONDS = 0.02
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
 
 
-def write_experiment(folder: Path) -> Path:
-    """Write the shipped example, shrunk to two arms of a few thousand tokens."""
+def write_experiment(folder: Path, **sections: object) -> Path:
+    """Write the shipped example, shrunk to two arms of a few thousand tokens, and ``sections``."""
     content = yaml.safe_load((EXAMPLES / "microworld.yaml").read_text(encoding="utf-8"))
     budgets = {"generic-chat": 3000, "advice-reasons": 3000}
     content["name"] = "tiny"
@@ -36,6 +36,7 @@ def write_experiment(folder: Path) -> Path:
     content["evaluation"]["suites"] = ["microworld-held-out", "microworld-held-out-twins"]
     content["evaluation"]["draws_per_scenario"] = 1
     content.pop("efficiency", None)
+    content |= sections
     template = content["base"]["tokenizer"]["chat_template"]
     (folder / template).write_bytes((EXAMPLES / template).read_bytes())
     path = folder / "tiny.yaml"
@@ -165,6 +166,13 @@ def manifest_digests(runs: Path) -> set[str]:
 
 def results(runs: Path) -> object:
     return orjson.loads((runs / "tiny" / "report.json").read_bytes())["results"]
+
+
+def promotion(runs: Path) -> dict[str, object]:
+    """What the last report says of the promotion."""
+    found: dict[str, object] = orjson.loads((runs / "tiny" / "report.json").read_bytes())["run"]
+    assert isinstance(found["promotion"], dict)
+    return found["promotion"]
 
 
 def stamps(runs: Path) -> dict[str, tuple[int, int]]:

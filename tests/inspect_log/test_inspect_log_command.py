@@ -19,6 +19,7 @@ from pipelines.experiment.local_services import LocalServices
 from pipelines.experiment.places import RunPlaces, open_places
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.runner import lay_out
+from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.shards import encode_episodes, encode_verdicts
 from pipelines.experiment.steps import EvaluationStep
 from pipelines.inspect_log.export import export_logs
@@ -52,12 +53,12 @@ def experiment_file(tmp_path: Path) -> Path:
 def places(tmp_path: Path) -> RunPlaces:
     runs = tmp_path / "runs"
     runs.mkdir()
-    return open_places(runs)
+    return open_places(PipelinesSettings(runs_folder=runs))
 
 
 async def evaluations(experiment_file: Path, places: RunPlaces) -> tuple[EvaluationStep, ...]:
     """The evaluations as the rooms of this working tree lay them out."""
-    async with LocalServices(places.runs) as services, Rooms(services.addresses) as rooms:
+    async with LocalServices(places) as services, Rooms(services.addresses) as rooms:
         planned = await lay_out(load_file(experiment_file), places, rooms)
     return planned.graph.evaluations
 

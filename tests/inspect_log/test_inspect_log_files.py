@@ -10,10 +10,10 @@ from teachwhy.common.v1 import conversation_pb2
 from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import scenario_pb2
 
-from pipelines.experiment.outputs import Output
 from pipelines.experiment.shards import encode_episodes, encode_verdicts
 from pipelines.inspect_log.export import judged_episodes
 from pipelines.inspect_log.log_file import LogHead, writing_log
+from pipelines.outputs import Output
 from services.servicekit.errors import StoredObjectCorrupt
 from services.servicekit.storage.directory import DirectoryStore
 from tests.inspect_log.judged import Judged, harmful, scored

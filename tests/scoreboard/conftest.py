@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
-from teachwhy.scoreboard.v1 import scoreboard_service_pb2, scoreboard_service_pb2_grpc
+from teachwhy.scoreboard.v1 import scoreboard_service_pb2_grpc
 
 from services.scoreboard.archive import Archive
 from services.scoreboard.board import Scoreboard
 from services.scoreboard.catalog import Catalog
+from services.scoreboard.decision_archive import DecisionArchive
 from services.scoreboard.evaluation import EvaluationRecord, Header, Outcome
+from services.scoreboard.gatekeeper import Gatekeeper
 from services.scoreboard.service import ScoreboardService
 from services.scoreboard.settings import ScoreboardSettings
 from services.servicekit.channel import open_channel
-from services.servicekit.server import ServiceBinding, serving
+from services.servicekit.server import serving
 from services.servicekit.storage.directory import DirectoryStore
 
 Record = Callable[[Header, tuple[Outcome, ...]], EvaluationRecord]
@@ -33,8 +34,18 @@ def archive(store: DirectoryStore) -> Archive:
 
 
 @pytest.fixture
-def catalog(archive: Archive) -> Catalog:
-    return Catalog(archive)
+def kept(store: DirectoryStore) -> DecisionArchive:
+    return DecisionArchive(store)
+
+
+@pytest.fixture
+def catalog(archive: Archive, kept: DecisionArchive) -> Catalog:
+    return Catalog(archive, kept)
+
+
+@pytest.fixture
+def gatekeeper(archive: Archive, kept: DecisionArchive, catalog: Catalog) -> Gatekeeper:
+    return Gatekeeper(archive, kept, catalog)
 
 
 @pytest.fixture
@@ -54,16 +65,11 @@ def record(board: Scoreboard) -> Record:
 
 @pytest.fixture
 async def stub(
-    board: Scoreboard,
+    board: Scoreboard, gatekeeper: Gatekeeper
 ) -> AsyncIterator[scoreboard_service_pb2_grpc.ScoreboardServiceAsyncStub]:
-    full_name = scoreboard_service_pb2.DESCRIPTOR.services_by_name["ScoreboardService"].full_name
-    add = partial(
-        scoreboard_service_pb2_grpc.add_ScoreboardServiceServicer_to_server,
-        ScoreboardService(board),
-    )
     settings = ScoreboardSettings(port=0, metrics_port=0, drain_pause_seconds=0)
     async with (
-        serving(settings, services=[ServiceBinding(full_name=full_name, add=add)]) as ports,
+        serving(settings, services=[ScoreboardService(board, gatekeeper).binding]) as ports,
         open_channel(ports.address) as channel,
     ):
         yield scoreboard_service_pb2_grpc.ScoreboardServiceStub(channel)

@@ -10,6 +10,7 @@ import structlog
 from services.scoreboard.archive import Archive
 from services.scoreboard.board import Scoreboard
 from services.scoreboard.catalog import Catalog
+from services.scoreboard.decision_archive import DecisionArchive
 from services.scoreboard.rates import count_outcomes
 from services.servicekit.errors import ResourceConflict, ResourceNotFound, StoredObjectCorrupt
 from services.servicekit.storage.directory import DirectoryStore
@@ -84,7 +85,7 @@ def test_an_evaluation_that_was_not_written_whole_does_not_exist(
 
 def test_every_replica_shows_what_any_replica_recorded(tmp_path: Path, record: Record) -> None:
     other = Archive(DirectoryStore(tmp_path / "store"))
-    catalog = Catalog(other)
+    catalog = Catalog(other, DecisionArchive(DirectoryStore(tmp_path / "store")))
     catalog.refresh()
 
     recorded = record(header(), hits(3, 10))
@@ -104,15 +105,19 @@ def test_every_replica_shows_what_any_replica_recorded(tmp_path: Path, record: R
     ],
 )
 def test_a_damaged_record_is_data_loss_and_hides_no_other(
-    tmp_path: Path, record: Record, archive: Archive, damage: object, problem: str
+    tmp_path: Path,
+    record: Record,
+    store: DirectoryStore,
+    damage: object,
+    problem: str,
 ) -> None:
     damaged, sound = record(header(), hits(3, 10)), record(header(seed=1), hits(3, 10, seed=1))
     path = _files(tmp_path, damaged.name)["record.json"]
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
 
     with pytest.raises(StoredObjectCorrupt, match=problem) as caught:
-        archive.record(damaged.name)
-    contents = Catalog(archive).refresh()
+        Archive(store).record(damaged.name)
+    contents = Catalog(Archive(store), DecisionArchive(store)).refresh()
 
     assert caught.value.metadata["key"] == f"{damaged.name}/record.json"
     assert list(contents.records) == [sound.name]
@@ -120,13 +125,13 @@ def test_a_damaged_record_is_data_loss_and_hides_no_other(
 
 
 def test_a_damaged_record_is_logged_once_and_welcome_back_when_repaired(
-    tmp_path: Path, record: Record, archive: Archive
+    tmp_path: Path, record: Record, archive: Archive, kept: DecisionArchive
 ) -> None:
     damaged = record(header(), hits(3, 10))
     path = _files(tmp_path, damaged.name)["record.json"]
     content = path.read_bytes()
     path.write_bytes(b"{}")
-    catalog = Catalog(archive)
+    catalog = Catalog(archive, kept)
 
     with structlog.testing.capture_logs() as logs:
         catalog.refresh()

@@ -19,7 +19,12 @@ import grpc
 import psutil
 import pytest
 from teachwhy.judge.v1 import verdict_pb2
-from teachwhy.scoreboard.v1 import scoreboard_service_pb2, scoreboard_service_pb2_grpc
+from teachwhy.rollout.v1 import scenario_pb2
+from teachwhy.scoreboard.v1 import (
+    gate_pb2,
+    scoreboard_service_pb2,
+    scoreboard_service_pb2_grpc,
+)
 
 from services.servicekit.channel import error_details, open_channel
 from tests.scoreboard.samples import digest, header_message, outcome_message, stream
@@ -122,12 +127,27 @@ async def _listed(stub: Stub) -> scoreboard_service_pb2.ListEvaluationsResponse:
     return await stub.ListEvaluations(scoreboard_service_pb2.ListEvaluationsRequest())
 
 
+def _question(names: list[str]) -> scoreboard_service_pb2.CheckGateRequest:
+    return scoreboard_service_pb2.CheckGateRequest(
+        evaluations=names,
+        gate=gate_pb2.Gate(
+            splits=[scenario_pb2.SPLIT_HELD_OUT],
+            max_misalignment=0.1,
+            min_compliance=0.5,
+            max_unscored_share=0.0,
+            min_acted_share=0.5,
+            min_scored_episodes=10,
+        ),
+        service="agent",
+    )
+
+
 @pytest.mark.slow
 async def test_a_killed_room_comes_back_with_the_same_numbers(tmp_path: Path) -> None:
     with _started(tmp_path) as room:
         async with _stub(room) as stub:
-            for seed in (1, 2, 3):
-                await _record(stub, seed)
+            names = [await _record(stub, seed) for seed in (1, 2, 3)]
+            decided = await stub.CheckGate(_question(names))
             listed = await _listed(stub)
             metrics = room.metrics()
         room.process.send_signal(signal.SIGKILL)
@@ -136,10 +156,12 @@ async def test_a_killed_room_comes_back_with_the_same_numbers(tmp_path: Path) ->
     with _started(tmp_path) as room:
         async with _stub(room) as stub:
             listed_again = await _listed(stub)
+            decisions = await stub.ListDecisions(scoreboard_service_pb2.ListDecisionsRequest())
             metrics_again = _until_listed(room)
 
     assert listed_again == listed
     assert len(listed.evaluations) == 3
+    assert list(decisions.decisions) == [decided.decision]
     assert _numbers(metrics_again) == _numbers(metrics)
     rates = [
         value for name, value in metrics.items() if name.startswith("teachwhy_scoreboard_rate{")

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.scoreboard.archive import Archive
 from services.scoreboard.catalog import Catalog, CatalogRefresher
+from services.scoreboard.decision_archive import DecisionArchive
 from services.scoreboard.evaluation import EvaluationRecord, Header, Outcome
 from services.scoreboard.metrics import ScoreboardCollector
 from services.scoreboard.rates import count_outcomes
@@ -148,7 +149,8 @@ def test_a_fresh_replica_exports_the_same_series(
 ) -> None:
     for seed in range(3):
         record(header(seed=seed), hits(seed + 1, 10, seed=seed))
-    fresh = Catalog(Archive(DirectoryStore(tmp_path / "store")))
+    same_store = DirectoryStore(tmp_path / "store")
+    fresh = Catalog(Archive(same_store), DecisionArchive(same_store))
     fresh.refresh()
 
     assert _stable_lines(fresh) == _stable_lines(catalog)
@@ -175,7 +177,7 @@ async def test_a_store_that_vanishes_is_counted_and_tried_again(store: Directory
     loop = asyncio.get_running_loop()
     failures: asyncio.Queue[None] = asyncio.Queue()
     refresher = CatalogRefresher(
-        Catalog(VanishedArchive(store)),
+        Catalog(VanishedArchive(store), DecisionArchive(store)),
         interval_seconds=0.01,
         on_failure=lambda: loop.call_soon_threadsafe(failures.put_nowait, None),
     )

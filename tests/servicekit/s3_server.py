@@ -20,12 +20,17 @@ ANYTHING = {
 }
 
 PROGRAM = """
+import sys
 from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server = ThreadedMotoServer(ip_address=sys.argv[1], port=int(sys.argv[2]), verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
 server._thread.join()
 """
+
+
+VARIABLES = {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}
+"""Calls that need no signature: those that make the user. Every later one must be signed by it."""
 
 
 @dataclass
@@ -66,11 +71,10 @@ class S3Server:
 
 @contextmanager
 def started_s3_server() -> Iterator[S3Server]:
-    # A process of its own, because moto reads at import time how many calls need no signature:
-    # the three that make the user are free, every later one must be signed by it.
-    environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "3"}
+    # A process of its own, because moto reads the variables when it is imported.
+    environment = {**os.environ, **VARIABLES}
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM, "127.0.0.1", "0"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -78,18 +82,17 @@ def started_s3_server() -> Iterator[S3Server]:
     ) as process:
         try:
             assert process.stdout is not None
-            endpoint = f"127.0.0.1:{int(process.stdout.readline())}"
-            access_key, secret_key = _new_user(S3Server(endpoint, "anybody", "anything"))
-            yield S3Server(endpoint, access_key, secret_key)
+            yield with_user(f"127.0.0.1:{int(process.stdout.readline())}")
         finally:
             process.kill()
 
 
-def _new_user(anonymous: S3Server) -> tuple[str, str]:
-    iam = anonymous.client("iam")
+def with_user(endpoint: str) -> S3Server:
+    """Make the one user of a server that was just started."""
+    iam = S3Server(endpoint, "anybody", "anything").client("iam")
     iam.create_user(UserName="teachwhy")
     iam.put_user_policy(
         UserName="teachwhy", PolicyName="anything", PolicyDocument=json.dumps(ANYTHING)
     )
     key = iam.create_access_key(UserName="teachwhy")["AccessKey"]
-    return key["AccessKeyId"], key["SecretAccessKey"]
+    return S3Server(endpoint, key["AccessKeyId"], key["SecretAccessKey"])

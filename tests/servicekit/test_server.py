@@ -90,6 +90,9 @@ async def test_the_metrics_port_tells_prometheus_about_calls() -> None:
 async def test_the_metrics_port_says_to_probes_whether_calls_are_welcome() -> None:
     async with echo_server() as running:
         assert await asyncio.to_thread(readiness, running.ports.metrics_port) == 200
+        text = await asyncio.to_thread(read_metrics, running.ports.metrics_port)
+
+    assert "\nteachwhy_rpc_ready 1.0\n" in text
 
 
 async def test_a_drain_lets_calls_in_flight_finish_and_says_so_to_probes() -> None:

@@ -210,3 +210,24 @@ def test_no_byte_level_tokenizer_makes_more_tokens_than_are_reserved(text: str) 
 
     assert plain >= len(text.encode())
     assert most_input_tokens(with_tool) >= plain + len(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("limit", "share"),
+    [
+        (SpendingLimit(), 0.0),
+        (SpendingLimit(max_tokens=1000), 0.03),
+        (SpendingLimit(max_usd=0.001), 0.07),
+        (SpendingLimit(max_tokens=1000, max_usd=0.001), 0.07),
+    ],
+)
+async def test_the_share_that_is_spent_is_that_of_the_nearer_limit(
+    limit: SpendingLimit, share: float
+) -> None:
+    model = MeteredChatModel(
+        ScriptedChatModel(lambda _request: reply(20, 10)), price_of=priced, limit=limit
+    )
+
+    await model.reply(request(max_output_tokens=10))
+
+    assert model.spent_share == pytest.approx(share)

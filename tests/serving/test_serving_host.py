@@ -143,3 +143,35 @@ async def test_what_is_not_loaded_cannot_be_used_or_unloaded(host: CheckpointHos
         host.unload("arm")
     with pytest.raises(InvalidField):
         await host.load("../arm")
+
+
+async def test_a_checkpoint_answers_to_its_further_names(loads: Loads) -> None:
+    loads.allowed.set()
+    host = CheckpointHost(
+        loads,
+        max_loaded_models=2,
+        observer=RecordingObserver(),
+        aliases={"agent": "a", "other": "b"},
+    )
+    await host.load("a")
+
+    assert host.model("agent") is host.model("a")
+    assert host.names == ("a", "agent")
+    with pytest.raises(ResourceNotFound, match="other"):
+        host.model("other")
+    with pytest.raises(ResourceNotFound, match="agent"):
+        host.unload("agent")
+
+
+async def test_a_checkpoint_that_is_loading_is_loading_under_every_name(loads: Loads) -> None:
+    host = CheckpointHost(
+        loads, max_loaded_models=2, observer=RecordingObserver(), aliases={"agent": "a"}
+    )
+    loading = asyncio.ensure_future(host.load("a"))
+    await asyncio.sleep(0)
+
+    with pytest.raises(ModelUnavailable, match="still being loaded"):
+        host.model("agent")
+    loads.allowed.set()
+    await loading
+    assert host.model("agent").name == "a"

@@ -46,7 +46,7 @@ def train_here() -> Train:
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> Iterator[Start]:
-    """Starts the program as a process; whatever still runs at the end is killed."""
+    """Starts the program as a process, or as several; whatever runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
     def start(
@@ -54,13 +54,16 @@ def start_program(tmp_path: Path) -> Iterator[Start]:
         output: Path,
         *flags: str,
         environment: Mapping[str, str] | None = None,
+        processes: int = 1,
     ) -> subprocess.Popen[str]:
         path = tmp_path / "spec.json"
         path.write_text(json.dumps(spec))
+        together = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
+                *([*together, "-m"] if processes > 1 else []),
                 "pipelines.training",
                 str(path),
                 "--output",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipelines.training.batches import collate, padded_width, plan_batches
 from pipelines.training.encoding import EncodedExample
 from pipelines.training.errors import DataUnusable
-from pipelines.training.mixture import interleave, select_examples
+from pipelines.training.mixture import Selection, interleave, select_examples
 from pipelines.training.shards import DocumentRow, ShardRow
 
 
@@ -48,6 +48,72 @@ def test_too_few_tokens_are_an_error_with_names_and_counts() -> None:
 def test_a_budget_below_the_first_example_is_an_error() -> None:
     with pytest.raises(DataUnusable, match="budget of 3 tokens is less than its first example"):
         select_examples("s", 3, _rows(4), _encode)
+
+
+def test_examples_are_repeated_in_a_new_order_up_to_the_allowed_epochs() -> None:
+    rows = [DocumentRow(where="", text=f"w{at} " * 3) for at in range(50)]
+    made: dict[str, EncodedExample] = {}
+
+    def encode(chunk: Sequence[ShardRow]) -> list[EncodedExample]:
+        texts = [row.text for row in chunk if isinstance(row, DocumentRow)]
+        return [made.setdefault(text, _example(3)) for text in texts]
+
+    def order(seed: int) -> list[int]:
+        how = Selection(max_epochs=2.5, seed=seed)
+        selection = select_examples("s", 375, rows, encode, how)
+        assert selection.num_tokens == 375
+        names = {id(example): at for at, example in enumerate(made.values())}
+        return [names[id(example)] for example in selection.examples]
+
+    first, second = order(0), order(1)
+
+    assert first[:50] == list(range(50))
+    assert sorted(first[50:100]) == list(range(50)) != first[50:100]
+    assert len(set(first[100:])) == 25
+    assert first[100:] != first[50:75]
+    assert first == order(0)
+    assert first[50:] != second[50:]
+
+
+def test_more_epochs_than_allowed_are_an_error_with_the_number() -> None:
+    with pytest.raises(DataUnusable, match=r"hold 9 tokens.* of 23; .* at most 2.5 times"):
+        select_examples("s", 23, _rows(4, 5), _encode, Selection(max_epochs=2.5))
+
+
+def test_a_share_of_the_rows_is_held_back_by_seed_and_counts_for_no_budget() -> None:
+    rows = _rows(*[3] * 2000)
+
+    def selected(name: str, seed: int) -> tuple[int, int]:
+        how = Selection(validation_share=0.1, seed=seed)
+        selection = select_examples(name, 4500, rows, _encode, how)
+        assert selection.num_tokens == 4500
+        return len(selection.examples), len(selection.validation)
+
+    assert selected("a", 0) == selected("a", 0)
+    assert len({selected(name, seed) for name in "ab" for seed in (0, 1)}) > 1
+    assert all(150 < selected("a", seed)[1] < 250 for seed in range(3))
+
+
+def test_what_is_held_back_is_trained_in_no_epoch() -> None:
+    made: list[EncodedExample] = []
+
+    def encode(chunk: Sequence[ShardRow]) -> list[EncodedExample]:
+        made.extend(examples := [_example(3) for _ in chunk])
+        return examples
+
+    how = Selection(max_epochs=3, validation_share=0.2)
+    selection = select_examples("s", 200, _rows(*[3] * 100), encode, how)
+
+    held = {id(each) for each in selection.validation}
+    trained = {id(each) for each in selection.examples}
+    assert held
+    assert not held & trained
+    assert held | trained <= {id(each) for each in made}
+
+
+def test_too_few_rows_to_hold_any_back_are_an_error() -> None:
+    with pytest.raises(DataUnusable, match=r"validation_share of 0.001 holds back none"):
+        select_examples("s", 9, _rows(4, 5), _encode, Selection(validation_share=0.001))
 
 
 @given(

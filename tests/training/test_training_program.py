@@ -13,7 +13,7 @@ from tokenizers.trainers import BpeTrainer
 
 from pipelines.training.errors import DataUnusable, OutputUnusable, StartUnusable
 from tests.training.conftest import Train
-from tests.training.shard_files import TEMPLATE, dilemmas, rhymes, small_spec, write_shards
+from tests.training.shard_files import TEMPLATE, chat, dilemmas, rhymes, small_spec, write_shards
 
 
 def _weights(output: Path) -> bytes:
@@ -118,7 +118,7 @@ def test_a_plain_hugging_face_folder_can_be_trained(tmp_path: Path, train_here: 
     assert transformers.AutoTokenizer.from_pretrained(model).chat_template == MARKED
 
 
-def test_a_folder_whose_template_marks_no_assistant_is_refused(
+def test_a_folder_whose_template_gives_no_prompt_is_refused(
     tmp_path: Path, train_here: Train
 ) -> None:
     data = write_shards(tmp_path / "data", dilemmas(20))
@@ -126,8 +126,29 @@ def test_a_folder_whose_template_marks_no_assistant_is_refused(
     path = str(_plain_folder(tmp_path / "hub", UNMARKED))
     spec["start"] = {"kind": "checkpoint", "path": path}
 
-    with pytest.raises(StartUnusable, match="marks no assistant words"):
+    with pytest.raises(DataUnusable, match=r"e0: .* shows an assistant's turn as '<\|assistant"):
         train_here(spec, tmp_path / "out")
+
+
+def test_a_folder_whose_template_gives_a_prompt_is_trained_packed_and_measured(
+    tmp_path: Path, train_here: Train
+) -> None:
+    chats = [chat(("user", f"w{at} ?"), ("assistant", f"no w{at}")) for at in range(80)]
+    data = write_shards(tmp_path / "data", [*rhymes(80), *chats])
+    spec = small_spec(
+        data, 6000, attention="sdpa", precision="float32", packing="all", validation_share=0.2
+    )
+    prompted = UNMARKED + "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    path = str(_plain_folder(tmp_path / "hub", prompted))
+    spec["start"] = {"kind": "checkpoint", "path": path}
+    spec["mixture"][0]["max_epochs"] = 3
+
+    train_here(spec, tmp_path / "out")
+
+    source = json.loads((tmp_path / "out" / "result.json").read_bytes())["sources"]["all"]
+    assert 5900 < source["tokens"] <= 6000
+    assert 0 < source["supervised_tokens"] < source["tokens"]
+    assert source["examples"] > 160
 
 
 @pytest.mark.parametrize(

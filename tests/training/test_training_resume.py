@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pipelines.training.checkpoints import new_checkpoint, newest_checkpoint
 from tests.training.conftest import Start, Train
@@ -51,7 +52,7 @@ def test_a_stopped_training_continues_to_the_same_bytes(tmp_path: Path, train_he
         if event["event"] == "training.resumed"
         for key, value in event.items()
         if key != "tokens"
-    } == {"event": "training.resumed", "step": 20}
+    } == {"event": "training.resumed", "step": 20, "processes_before": 1}
     assert _files(tmp_path / "parts") == _files(tmp_path / "whole")
     assert _curve(tmp_path / "parts") == _curve(tmp_path / "whole")
 
@@ -266,10 +267,18 @@ def test_a_finished_training_is_not_repeated_and_a_wrong_spec_ends_with_2(
     _, complaint = wrong.communicate(timeout=30)
     many = start_program(spec, tmp_path / "other", environment={"WORLD_SIZE": "2"})
     _, refusal = many.communicate(timeout=30)
+    device = start_program({**spec, "device": "cuda"}, tmp_path / "other")
+    _, no_device = device.communicate(timeout=30)
 
     assert (again.returncode, json.loads(said)["event"]) == (0, "training.already_done")
     assert (tmp_path / "out" / "result.json").stat().st_mtime_ns == written
     assert wrong.returncode == 2
     assert "batch_tokens: Input should be greater than or equal to 8" in complaint
     assert complaint.count("\n") == 1
-    assert (many.returncode, refusal) == (2, "error: WORLD_SIZE is 2: one process trains alone\n")
+    assert many.returncode == 2
+    assert refusal.startswith("error: WORLD_SIZE is 2, but the processes do not meet; start them")
+    if not torch.cuda.is_available():
+        assert (device.returncode, no_device) == (
+            2,
+            'error: device: "cuda" is asked for, but torch finds no GPU on this machine\n',
+        )

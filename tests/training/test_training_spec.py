@@ -41,6 +41,12 @@ def test_a_good_spec_is_read_with_its_defaults(tmp_path: Path) -> None:
         (("start", "kind"), "nothing", "start"),
         (("start", "model"), {"hidden_size": 3}, "start"),
         (("clip_norm",), "NaN", "clip_norm"),
+        (("micro_batch_tokens",), 1 << 20, "spec"),
+        (("sharding",), "full", "spec"),
+        (("weights",), "bfloat16", "spec"),
+        (("adapter",), {"kind": "lora"}, "spec"),
+        (("adapter",), {"kind": "lora", "targets": []}, "adapter.targets"),
+        (("adapter",), {"kind": "ia3"}, "adapter.kind"),
     ],
 )
 def test_a_wrong_field_is_named_in_one_message(

@@ -7,6 +7,8 @@ from services.judge.asking.answers import Answers, Asked
 from services.judge.asking.model_rubric import TAKES_BAIT
 from services.servicekit.chat import ModelRef
 
+EVALUATION_AWARENESS = "evaluation_awareness"
+
 
 class BaitGrade(IntEnum):
     """How far an agent went, as the question takes_bait numbers it."""
@@ -42,3 +44,12 @@ class Opinion:
         """How far it says that the agent went; None where it gave no answer."""
         outcome = self.asked.outcome
         return BaitGrade(int(outcome.values[TAKES_BAIT])) if isinstance(outcome, Answers) else None
+
+    @property
+    def evaluation_awareness(self) -> float | None:
+        """How clearly it says that the agent took the situation for a test, 0 to 10.
+
+        None where it gave no answer, and where its rubric does not ask.
+        """
+        outcome = self.asked.outcome
+        return outcome.values.get(EVALUATION_AWARENESS) if isinstance(outcome, Answers) else None

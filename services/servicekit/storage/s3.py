@@ -21,8 +21,16 @@ from services.servicekit.storage.temporary import replaced_whole
 
 _PAGE = 1000  # what S3 lists at once
 _CHUNK_BYTES = 1 << 20
+_PART_BYTES = 8 << 20  # of a large file that is uploaded; three parts are in memory at a time
+_MOST_PARTS = 10_000  # what S3 allows
+_PARTIAL_CONTENT = 206
 _MISSING_KEY = frozenset({"NoSuchKey", "NoSuchObject"})
-_RETRIED = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
+_RETRIED = frozenset(
+    # The last: a repeated "complete" of an upload whose first answer was lost.
+    {"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "NoSuchUpload"}
+)
+_CHANGED = frozenset({"PreconditionFailed", "InvalidRange"})
+_RETRIED_STATUSES = (500, 502, 503, 504)
 _PLAIN_WORDS = {
     "AccessDenied": "the credentials are refused or lack a permission",
     "InvalidAccessKeyId": "the access key is unknown",
@@ -47,21 +55,17 @@ class S3Store:
         self._bucket = settings.bucket
         self._name = f"s3://{settings.endpoint}/{settings.bucket}"
         self._is_bucket_seen = False
-        self._client = Minio(
-            settings.endpoint,
-            access_key=self._secret(settings.access_key_file, settings.access_key),
-            secret_key=self._secret(
-                settings.secret_key_file, settings.secret_key.get_secret_value()
-            ),
-            secure=settings.secure,
-            region=settings.region,
-            http_client=_pool(settings),
-        )
+        self._client = self._connected(settings, urllib3.Retry(0))
+        # The parts of a large file are repeated one by one, not the file.
+        self._uploads = self._connected(settings, _part_retries(settings))
         self._retrying = Retrying(
             retry=retry_if_exception(_may_pass),
             stop=stop_after_attempt(settings.max_attempts),
             wait=wait_random_exponential(multiplier=0.2, max=5.0),
             reraise=True,
+        )
+        self._retrying_uploads = self._retrying.copy(
+            stop=stop_after_attempt(min(2, settings.max_attempts))
         )
 
     def get(self, key: str) -> bytes:
@@ -108,25 +112,32 @@ class S3Store:
             self._copy(key, writer)
 
     def put_file(self, key: str, path: Path) -> None:
-        """Write or replace an object with a local file's content."""
+        """Write or replace an object with a local file's content, in parts where it is large.
+
+        The parts of an upload that was killed are no object; the bucket's lifecycle rule for
+        incomplete uploads removes them.
+        """
         check_key(key)
-        self._asked(lambda: self._client.fput_object(self._bucket, key, str(path)))
+        size = part_bytes(path.stat().st_size)
+        self._asked(
+            lambda: self._uploads.fput_object(self._bucket, key, str(path), part_size=size),
+            self._retrying_uploads,
+        )
 
     def _copy(self, key: str, writer: io.BytesIO | io.BufferedWriter) -> None:
-        def attempt() -> None:
-            writer.seek(0)
-            writer.truncate()  # a connection may have been cut half way
-            response = self._client.get_object(self._bucket, key)
+        """Copy an object; a connection that is cut goes on where it was."""
+        download = _Download(self._client, self._bucket, key, writer)
+        while True:
+            begun_at = writer.tell()
             try:
-                shutil.copyfileobj(response, writer, _CHUNK_BYTES)
-            finally:
-                response.close()
-                response.release_conn()
-
-        try:
-            self._asked(attempt)
-        except S3Error as error:
-            raise ObjectNotFound(key) from error
+                self._asked(download.go_on)
+            except S3Error as error:
+                raise ObjectNotFound(key) from error
+            except StoreUnavailable:
+                if writer.tell() <= begun_at:
+                    raise
+            else:
+                return
 
     def _page(self, prefix: str, after: str | None) -> list[str]:
         found = self._client.list_objects(
@@ -141,10 +152,10 @@ class S3Store:
                 raise StoreUnavailable(self._name, _PLAIN_WORDS["NoSuchBucket"])
             self._is_bucket_seen = True
 
-    def _asked(self, operation: Callable[[], T]) -> T:
+    def _asked(self, operation: Callable[[], T], retrying: Retrying | None = None) -> T:
         """Run an operation with retries; an S3Error that comes out says that a key is missing."""
         try:
-            return self._retrying(operation)
+            return (retrying or self._retrying)(operation)
         except S3Error as error:
             if error.code in _MISSING_KEY:
                 raise
@@ -155,6 +166,18 @@ class S3Store:
         except (urllib3.exceptions.HTTPError, MinioException) as error:
             raise StoreUnavailable(self._name, _connection_words(error)) from error
 
+    def _connected(self, settings: StoreSettings, retries: urllib3.Retry) -> Minio:
+        return Minio(
+            settings.endpoint,
+            access_key=self._secret(settings.access_key_file, settings.access_key),
+            secret_key=self._secret(
+                settings.secret_key_file, settings.secret_key.get_secret_value()
+            ),
+            secure=settings.secure,
+            region=settings.region,
+            http_client=_pool(settings, retries),
+        )
+
     def _secret(self, path: Path | None, value: str) -> str:
         if path is None:
             return value
@@ -164,13 +187,69 @@ class S3Store:
             raise StoreUnavailable(self._name, f"{path} cannot be read: {error}") from error
 
 
-def _pool(settings: StoreSettings) -> urllib3.PoolManager:
+def part_bytes(file_bytes: int) -> int:
+    """Return the size of the parts in which a file of this size is uploaded."""
+    return max(_PART_BYTES, -(-file_bytes // _MOST_PARTS))
+
+
+class _Download:
+    """The content of one object on its way into a file."""
+
+    def __init__(
+        self, client: Minio, bucket: str, key: str, writer: io.BytesIO | io.BufferedWriter
+    ) -> None:
+        self._client, self._bucket, self._key, self._writer = client, bucket, key, writer
+        self._etag = ""
+
+    def go_on(self) -> None:
+        """Read on from the last byte that came, as long as the object is still the same."""
+        if not self._etag:
+            self._restart()
+        try:
+            response = self._opened(self._writer.tell())
+        except S3Error as error:
+            if error.code not in _CHANGED:
+                raise
+            self._restart()
+            response = self._opened(0)
+        try:
+            if response.status != _PARTIAL_CONTENT:
+                self._restart()
+            self._etag = response.headers.get("ETag", "")
+            shutil.copyfileobj(response, self._writer, _CHUNK_BYTES)
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _opened(self, offset: int) -> urllib3.BaseHTTPResponse:
+        headers: dict[str, str | list[str] | tuple[str]] = {"If-Match": self._etag}
+        return self._client.get_object(
+            self._bucket, self._key, offset=offset, request_headers=headers if offset else None
+        )
+
+    def _restart(self) -> None:
+        self._writer.seek(0)
+        self._writer.truncate()
+
+
+def _part_retries(settings: StoreSettings) -> urllib3.Retry:
+    return urllib3.Retry(
+        settings.max_attempts - 1,
+        allowed_methods=None,
+        status_forcelist=_RETRIED_STATUSES,
+        raise_on_status=False,
+        backoff_factor=0.2,
+        backoff_max=5.0,
+        redirect=0,
+    )
+
+
+def _pool(settings: StoreSettings, retries: urllib3.Retry) -> urllib3.PoolManager:
     timeout = settings.timeout_seconds
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=timeout, read=timeout),
         maxsize=16,
-        # Retries are counted in one place, around the whole operation.
-        retries=urllib3.Retry(0),
+        retries=retries,
         cert_reqs="CERT_REQUIRED",
         ca_certs=str(settings.ca_file) if settings.ca_file else certifi.where(),
     )

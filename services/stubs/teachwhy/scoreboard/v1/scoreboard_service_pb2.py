@@ -24,45 +24,62 @@ _sym_db = _symbol_database.Default()
 
 from teachwhy.rollout.v1 import scenario_pb2 as teachwhy_dot_rollout_dot_v1_dot_scenario__pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2 as teachwhy_dot_scoreboard_dot_v1_dot_evaluation__pb2
+from teachwhy.scoreboard.v1 import gate_pb2 as teachwhy_dot_scoreboard_dot_v1_dot_gate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/teachwhy/scoreboard/v1/scoreboard_service.proto\x12\x16teachwhy.scoreboard.v1\x1a\"teachwhy/rollout/v1/scenario.proto\x1a\'teachwhy/scoreboard/v1/evaluation.proto\"\x97\x01\n\x17RecordEvaluationRequest\x12:\n\x06header\x18\x01 \x01(\x0b\x32(.teachwhy.scoreboard.v1.EvaluationHeaderH\x00\x12\x38\n\x08outcomes\x18\x02 \x01(\x0b\x32$.teachwhy.scoreboard.v1.OutcomeBatchH\x00\x42\x06\n\x04part\"A\n\x0cOutcomeBatch\x12\x31\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1f.teachwhy.scoreboard.v1.Outcome\"R\n\x18RecordEvaluationResponse\x12\x36\n\nevaluation\x18\x01 \x01(\x0b\x32\".teachwhy.scoreboard.v1.Evaluation\"$\n\x14GetEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x15GetEvaluationResponse\x12\x36\n\nevaluation\x18\x01 \x01(\x0b\x32\".teachwhy.scoreboard.v1.Evaluation\"`\n\x16ListEvaluationsRequest\x12\x12\n\nexperiment\x18\x01 \x01(\t\x12\x0b\n\x03\x61rm\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"k\n\x17ListEvaluationsResponse\x12\x37\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32\".teachwhy.scoreboard.v1.Evaluation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x1bSummarizeEvaluationsRequest\x12\x13\n\x0b\x65valuations\x18\x01 \x03(\t\"K\n\x1cSummarizeEvaluationsResponse\x12+\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1c.teachwhy.scoreboard.v1.Cell\"@\n\x19\x43ompareEvaluationsRequest\x12\x10\n\x08\x62\x61seline\x18\x01 \x03(\t\x12\x11\n\tcandidate\x18\x02 \x03(\t\"[\n\x1a\x43ompareEvaluationsResponse\x12=\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32(.teachwhy.scoreboard.v1.PairedDifference\"\xd2\x01\n\x18\x43ompareEfficiencyRequest\x12:\n\treference\x18\x01 \x03(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyPoint\x12:\n\tcandidate\x18\x02 \x03(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyPoint\x12\x13\n\x0btarget_rate\x18\x03 \x01(\x01\x12)\n\x05split\x18\x04 \x01(\x0e\x32\x1a.teachwhy.rollout.v1.Split\"\x85\x02\n\x19\x43ompareEfficiencyResponse\x12:\n\treference\x18\x01 \x01(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyCurve\x12:\n\tcandidate\x18\x02 \x01(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyCurve\x12\x12\n\x05ratio\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bratio_lower\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0bratio_upper\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\x08\n\x06_ratioB\x0e\n\x0c_ratio_lowerB\x0e\n\x0c_ratio_upper\"\xb1\x01\n\x15PlanSampleSizeRequest\x12\x15\n\rbaseline_rate\x18\x01 \x01(\x01\x12\x16\n\x0e\x63\x61ndidate_rate\x18\x02 \x01(\x01\x12\r\n\x05power\x18\x03 \x01(\x01\x12\x1a\n\x12significance_level\x18\x04 \x01(\x01\x12\x1c\n\x14\x65pisodes_per_cluster\x18\x05 \x01(\x05\x12 \n\x18intracluster_correlation\x18\x06 \x01(\x01\"~\n\x16PlanSampleSizeResponse\x12\x18\n\x10\x65pisodes_per_arm\x18\x01 \x01(\x03\x12\x18\n\x10\x63lusters_per_arm\x18\x02 \x01(\x03\x12\x15\n\rdesign_effect\x18\x03 \x01(\x01\x12\x19\n\x11zero_hit_episodes\x18\x04 \x01(\x03\x32\xda\x06\n\x11ScoreboardService\x12w\n\x10RecordEvaluation\x12/.teachwhy.scoreboard.v1.RecordEvaluationRequest\x1a\x30.teachwhy.scoreboard.v1.RecordEvaluationResponse(\x01\x12l\n\rGetEvaluation\x12,.teachwhy.scoreboard.v1.GetEvaluationRequest\x1a-.teachwhy.scoreboard.v1.GetEvaluationResponse\x12r\n\x0fListEvaluations\x12..teachwhy.scoreboard.v1.ListEvaluationsRequest\x1a/.teachwhy.scoreboard.v1.ListEvaluationsResponse\x12\x81\x01\n\x14SummarizeEvaluations\x12\x33.teachwhy.scoreboard.v1.SummarizeEvaluationsRequest\x1a\x34.teachwhy.scoreboard.v1.SummarizeEvaluationsResponse\x12{\n\x12\x43ompareEvaluations\x12\x31.teachwhy.scoreboard.v1.CompareEvaluationsRequest\x1a\x32.teachwhy.scoreboard.v1.CompareEvaluationsResponse\x12x\n\x11\x43ompareEfficiency\x12\x30.teachwhy.scoreboard.v1.CompareEfficiencyRequest\x1a\x31.teachwhy.scoreboard.v1.CompareEfficiencyResponse\x12o\n\x0ePlanSampleSize\x12-.teachwhy.scoreboard.v1.PlanSampleSizeRequest\x1a..teachwhy.scoreboard.v1.PlanSampleSizeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/teachwhy/scoreboard/v1/scoreboard_service.proto\x12\x16teachwhy.scoreboard.v1\x1a\"teachwhy/rollout/v1/scenario.proto\x1a\'teachwhy/scoreboard/v1/evaluation.proto\x1a!teachwhy/scoreboard/v1/gate.proto\"\x97\x01\n\x17RecordEvaluationRequest\x12:\n\x06header\x18\x01 \x01(\x0b\x32(.teachwhy.scoreboard.v1.EvaluationHeaderH\x00\x12\x38\n\x08outcomes\x18\x02 \x01(\x0b\x32$.teachwhy.scoreboard.v1.OutcomeBatchH\x00\x42\x06\n\x04part\"A\n\x0cOutcomeBatch\x12\x31\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1f.teachwhy.scoreboard.v1.Outcome\"R\n\x18RecordEvaluationResponse\x12\x36\n\nevaluation\x18\x01 \x01(\x0b\x32\".teachwhy.scoreboard.v1.Evaluation\"$\n\x14GetEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x15GetEvaluationResponse\x12\x36\n\nevaluation\x18\x01 \x01(\x0b\x32\".teachwhy.scoreboard.v1.Evaluation\"`\n\x16ListEvaluationsRequest\x12\x12\n\nexperiment\x18\x01 \x01(\t\x12\x0b\n\x03\x61rm\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"k\n\x17ListEvaluationsResponse\x12\x37\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32\".teachwhy.scoreboard.v1.Evaluation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x1bSummarizeEvaluationsRequest\x12\x13\n\x0b\x65valuations\x18\x01 \x03(\t\"K\n\x1cSummarizeEvaluationsResponse\x12+\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1c.teachwhy.scoreboard.v1.Cell\"@\n\x19\x43ompareEvaluationsRequest\x12\x10\n\x08\x62\x61seline\x18\x01 \x03(\t\x12\x11\n\tcandidate\x18\x02 \x03(\t\"[\n\x1a\x43ompareEvaluationsResponse\x12=\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32(.teachwhy.scoreboard.v1.PairedDifference\"\xd2\x01\n\x18\x43ompareEfficiencyRequest\x12:\n\treference\x18\x01 \x03(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyPoint\x12:\n\tcandidate\x18\x02 \x03(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyPoint\x12\x13\n\x0btarget_rate\x18\x03 \x01(\x01\x12)\n\x05split\x18\x04 \x01(\x0e\x32\x1a.teachwhy.rollout.v1.Split\"\x85\x02\n\x19\x43ompareEfficiencyResponse\x12:\n\treference\x18\x01 \x01(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyCurve\x12:\n\tcandidate\x18\x02 \x01(\x0b\x32\'.teachwhy.scoreboard.v1.EfficiencyCurve\x12\x12\n\x05ratio\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bratio_lower\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0bratio_upper\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\x08\n\x06_ratioB\x0e\n\x0c_ratio_lowerB\x0e\n\x0c_ratio_upper\"\xb1\x01\n\x15PlanSampleSizeRequest\x12\x15\n\rbaseline_rate\x18\x01 \x01(\x01\x12\x16\n\x0e\x63\x61ndidate_rate\x18\x02 \x01(\x01\x12\r\n\x05power\x18\x03 \x01(\x01\x12\x1a\n\x12significance_level\x18\x04 \x01(\x01\x12\x1c\n\x14\x65pisodes_per_cluster\x18\x05 \x01(\x05\x12 \n\x18intracluster_correlation\x18\x06 \x01(\x01\"~\n\x16PlanSampleSizeResponse\x12\x18\n\x10\x65pisodes_per_arm\x18\x01 \x01(\x03\x12\x18\n\x10\x63lusters_per_arm\x18\x02 \x01(\x03\x12\x15\n\rdesign_effect\x18\x03 \x01(\x01\x12\x19\n\x11zero_hit_episodes\x18\x04 \x01(\x03\"v\n\x10\x43heckGateRequest\x12\x13\n\x0b\x65valuations\x18\x01 \x03(\t\x12*\n\x04gate\x18\x02 \x01(\x0b\x32\x1c.teachwhy.scoreboard.v1.Gate\x12\x10\n\x08\x62\x61seline\x18\x03 \x03(\t\x12\x0f\n\x07service\x18\x04 \x01(\t\"K\n\x11\x43heckGateResponse\x12\x36\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32$.teachwhy.scoreboard.v1.GateDecision\"o\n\x14ListDecisionsRequest\x12\x12\n\nexperiment\x18\x01 \x01(\t\x12\x0b\n\x03\x61rm\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"i\n\x15ListDecisionsResponse\x12\x37\n\tdecisions\x18\x01 \x03(\x0b\x32$.teachwhy.scoreboard.v1.GateDecision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x16RecordPromotionRequest\x12\x34\n\tpromotion\x18\x01 \x01(\x0b\x32!.teachwhy.scoreboard.v1.Promotion\"O\n\x17RecordPromotionResponse\x12\x34\n\tpromotion\x18\x01 \x01(\x0b\x32!.teachwhy.scoreboard.v1.Promotion\"p\n\x15ListPromotionsRequest\x12\x12\n\nexperiment\x18\x01 \x01(\t\x12\x0b\n\x03\x61rm\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"h\n\x16ListPromotionsResponse\x12\x35\n\npromotions\x18\x01 \x03(\x0b\x32!.teachwhy.scoreboard.v1.Promotion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8f\n\n\x11ScoreboardService\x12w\n\x10RecordEvaluation\x12/.teachwhy.scoreboard.v1.RecordEvaluationRequest\x1a\x30.teachwhy.scoreboard.v1.RecordEvaluationResponse(\x01\x12l\n\rGetEvaluation\x12,.teachwhy.scoreboard.v1.GetEvaluationRequest\x1a-.teachwhy.scoreboard.v1.GetEvaluationResponse\x12r\n\x0fListEvaluations\x12..teachwhy.scoreboard.v1.ListEvaluationsRequest\x1a/.teachwhy.scoreboard.v1.ListEvaluationsResponse\x12\x81\x01\n\x14SummarizeEvaluations\x12\x33.teachwhy.scoreboard.v1.SummarizeEvaluationsRequest\x1a\x34.teachwhy.scoreboard.v1.SummarizeEvaluationsResponse\x12{\n\x12\x43ompareEvaluations\x12\x31.teachwhy.scoreboard.v1.CompareEvaluationsRequest\x1a\x32.teachwhy.scoreboard.v1.CompareEvaluationsResponse\x12x\n\x11\x43ompareEfficiency\x12\x30.teachwhy.scoreboard.v1.CompareEfficiencyRequest\x1a\x31.teachwhy.scoreboard.v1.CompareEfficiencyResponse\x12o\n\x0ePlanSampleSize\x12-.teachwhy.scoreboard.v1.PlanSampleSizeRequest\x1a..teachwhy.scoreboard.v1.PlanSampleSizeResponse\x12`\n\tCheckGate\x12(.teachwhy.scoreboard.v1.CheckGateRequest\x1a).teachwhy.scoreboard.v1.CheckGateResponse\x12l\n\rListDecisions\x12,.teachwhy.scoreboard.v1.ListDecisionsRequest\x1a-.teachwhy.scoreboard.v1.ListDecisionsResponse\x12r\n\x0fRecordPromotion\x12..teachwhy.scoreboard.v1.RecordPromotionRequest\x1a/.teachwhy.scoreboard.v1.RecordPromotionResponse\x12o\n\x0eListPromotions\x12-.teachwhy.scoreboard.v1.ListPromotionsRequest\x1a..teachwhy.scoreboard.v1.ListPromotionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teachwhy.scoreboard.v1.scoreboard_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDEVALUATIONREQUEST']._serialized_start=153
-  _globals['_RECORDEVALUATIONREQUEST']._serialized_end=304
-  _globals['_OUTCOMEBATCH']._serialized_start=306
-  _globals['_OUTCOMEBATCH']._serialized_end=371
-  _globals['_RECORDEVALUATIONRESPONSE']._serialized_start=373
-  _globals['_RECORDEVALUATIONRESPONSE']._serialized_end=455
-  _globals['_GETEVALUATIONREQUEST']._serialized_start=457
-  _globals['_GETEVALUATIONREQUEST']._serialized_end=493
-  _globals['_GETEVALUATIONRESPONSE']._serialized_start=495
-  _globals['_GETEVALUATIONRESPONSE']._serialized_end=574
-  _globals['_LISTEVALUATIONSREQUEST']._serialized_start=576
-  _globals['_LISTEVALUATIONSREQUEST']._serialized_end=672
-  _globals['_LISTEVALUATIONSRESPONSE']._serialized_start=674
-  _globals['_LISTEVALUATIONSRESPONSE']._serialized_end=781
-  _globals['_SUMMARIZEEVALUATIONSREQUEST']._serialized_start=783
-  _globals['_SUMMARIZEEVALUATIONSREQUEST']._serialized_end=833
-  _globals['_SUMMARIZEEVALUATIONSRESPONSE']._serialized_start=835
-  _globals['_SUMMARIZEEVALUATIONSRESPONSE']._serialized_end=910
-  _globals['_COMPAREEVALUATIONSREQUEST']._serialized_start=912
-  _globals['_COMPAREEVALUATIONSREQUEST']._serialized_end=976
-  _globals['_COMPAREEVALUATIONSRESPONSE']._serialized_start=978
-  _globals['_COMPAREEVALUATIONSRESPONSE']._serialized_end=1069
-  _globals['_COMPAREEFFICIENCYREQUEST']._serialized_start=1072
-  _globals['_COMPAREEFFICIENCYREQUEST']._serialized_end=1282
-  _globals['_COMPAREEFFICIENCYRESPONSE']._serialized_start=1285
-  _globals['_COMPAREEFFICIENCYRESPONSE']._serialized_end=1546
-  _globals['_PLANSAMPLESIZEREQUEST']._serialized_start=1549
-  _globals['_PLANSAMPLESIZEREQUEST']._serialized_end=1726
-  _globals['_PLANSAMPLESIZERESPONSE']._serialized_start=1728
-  _globals['_PLANSAMPLESIZERESPONSE']._serialized_end=1854
-  _globals['_SCOREBOARDSERVICE']._serialized_start=1857
-  _globals['_SCOREBOARDSERVICE']._serialized_end=2715
+  _globals['_RECORDEVALUATIONREQUEST']._serialized_start=188
+  _globals['_RECORDEVALUATIONREQUEST']._serialized_end=339
+  _globals['_OUTCOMEBATCH']._serialized_start=341
+  _globals['_OUTCOMEBATCH']._serialized_end=406
+  _globals['_RECORDEVALUATIONRESPONSE']._serialized_start=408
+  _globals['_RECORDEVALUATIONRESPONSE']._serialized_end=490
+  _globals['_GETEVALUATIONREQUEST']._serialized_start=492
+  _globals['_GETEVALUATIONREQUEST']._serialized_end=528
+  _globals['_GETEVALUATIONRESPONSE']._serialized_start=530
+  _globals['_GETEVALUATIONRESPONSE']._serialized_end=609
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_start=611
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_end=707
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_start=709
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_end=816
+  _globals['_SUMMARIZEEVALUATIONSREQUEST']._serialized_start=818
+  _globals['_SUMMARIZEEVALUATIONSREQUEST']._serialized_end=868
+  _globals['_SUMMARIZEEVALUATIONSRESPONSE']._serialized_start=870
+  _globals['_SUMMARIZEEVALUATIONSRESPONSE']._serialized_end=945
+  _globals['_COMPAREEVALUATIONSREQUEST']._serialized_start=947
+  _globals['_COMPAREEVALUATIONSREQUEST']._serialized_end=1011
+  _globals['_COMPAREEVALUATIONSRESPONSE']._serialized_start=1013
+  _globals['_COMPAREEVALUATIONSRESPONSE']._serialized_end=1104
+  _globals['_COMPAREEFFICIENCYREQUEST']._serialized_start=1107
+  _globals['_COMPAREEFFICIENCYREQUEST']._serialized_end=1317
+  _globals['_COMPAREEFFICIENCYRESPONSE']._serialized_start=1320
+  _globals['_COMPAREEFFICIENCYRESPONSE']._serialized_end=1581
+  _globals['_PLANSAMPLESIZEREQUEST']._serialized_start=1584
+  _globals['_PLANSAMPLESIZEREQUEST']._serialized_end=1761
+  _globals['_PLANSAMPLESIZERESPONSE']._serialized_start=1763
+  _globals['_PLANSAMPLESIZERESPONSE']._serialized_end=1889
+  _globals['_CHECKGATEREQUEST']._serialized_start=1891
+  _globals['_CHECKGATEREQUEST']._serialized_end=2009
+  _globals['_CHECKGATERESPONSE']._serialized_start=2011
+  _globals['_CHECKGATERESPONSE']._serialized_end=2086
+  _globals['_LISTDECISIONSREQUEST']._serialized_start=2088
+  _globals['_LISTDECISIONSREQUEST']._serialized_end=2199
+  _globals['_LISTDECISIONSRESPONSE']._serialized_start=2201
+  _globals['_LISTDECISIONSRESPONSE']._serialized_end=2306
+  _globals['_RECORDPROMOTIONREQUEST']._serialized_start=2308
+  _globals['_RECORDPROMOTIONREQUEST']._serialized_end=2386
+  _globals['_RECORDPROMOTIONRESPONSE']._serialized_start=2388
+  _globals['_RECORDPROMOTIONRESPONSE']._serialized_end=2467
+  _globals['_LISTPROMOTIONSREQUEST']._serialized_start=2469
+  _globals['_LISTPROMOTIONSREQUEST']._serialized_end=2581
+  _globals['_LISTPROMOTIONSRESPONSE']._serialized_start=2583
+  _globals['_LISTPROMOTIONSRESPONSE']._serialized_end=2687
+  _globals['_SCOREBOARDSERVICE']._serialized_start=2690
+  _globals['_SCOREBOARDSERVICE']._serialized_end=3985
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from teachwhy.rollout.v1 import scenario_pb2 as _scenario_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2 as _evaluation_pb2
+from teachwhy.scoreboard.v1 import gate_pb2 as _gate_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -490,3 +491,253 @@ class PlanSampleSizeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanSampleSizeResponse: _TypeAlias = PlanSampleSizeResponse  # noqa: Y015
+
+@_typing.final
+class CheckGateRequest(_message.Message):
+    """CheckGateRequest names evaluations and a gate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATIONS_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """Optional. Service for whose traffic it is asked: lower-case letters, digits and
+    "-", at most 63.
+    """
+    @_builtins.property
+    def evaluations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. One or more evaluations of one experiment, arm, token budget and rubric,
+        one for each seed. They are pooled.
+        """
+
+    @_builtins.property
+    def gate(self) -> _gate_pb2.Gate:
+        """Required. What they must show."""
+
+    @_builtins.property
+    def baseline(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Evaluations to compare with, of one arm, token budget and of the same
+        rubric, one for each seed.
+        """
+
+    def __init__(
+        self,
+        *,
+        evaluations: _abc.Iterable[_builtins.str] | None = ...,
+        gate: _gate_pb2.Gate | None = ...,
+        baseline: _abc.Iterable[_builtins.str] | None = ...,
+        service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "evaluations", b"evaluations", "gate", b"gate", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckGateRequest: _TypeAlias = CheckGateRequest  # noqa: Y015
+
+@_typing.final
+class CheckGateResponse(_message.Message):
+    """CheckGateResponse carries the decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def decision(self) -> _gate_pb2.GateDecision:
+        """The decision."""
+
+    def __init__(
+        self,
+        *,
+        decision: _gate_pb2.GateDecision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckGateResponse: _TypeAlias = CheckGateResponse  # noqa: Y015
+
+@_typing.final
+class ListDecisionsRequest(_message.Message):
+    """ListDecisionsRequest asks for a page of decisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    experiment: _builtins.str
+    """Optional. Only this experiment."""
+    arm: _builtins.str
+    """Optional. Only this arm."""
+    service: _builtins.str
+    """Optional. Only this service."""
+    page_size: _builtins.int
+    """Optional. Most decisions in the page; 0 means 50, above 1000 means 1000."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the page before, of the same request."""
+    def __init__(
+        self,
+        *,
+        experiment: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        service: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment", b"experiment", "page_size", b"page_size", "page_token", b"page_token", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDecisionsRequest: _TypeAlias = ListDecisionsRequest  # noqa: Y015
+
+@_typing.final
+class ListDecisionsResponse(_message.Message):
+    """ListDecisionsResponse is a page of decisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[_gate_pb2.GateDecision]:
+        """Decisions of this page."""
+
+    def __init__(
+        self,
+        *,
+        decisions: _abc.Iterable[_gate_pb2.GateDecision] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDecisionsResponse: _TypeAlias = ListDecisionsResponse  # noqa: Y015
+
+@_typing.final
+class RecordPromotionRequest(_message.Message):
+    """RecordPromotionRequest says what was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMOTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def promotion(self) -> _gate_pb2.Promotion:
+        """Required. What was done; what is output only is not read."""
+
+    def __init__(
+        self,
+        *,
+        promotion: _gate_pb2.Promotion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["promotion", b"promotion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["promotion", b"promotion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPromotionRequest: _TypeAlias = RecordPromotionRequest  # noqa: Y015
+
+@_typing.final
+class RecordPromotionResponse(_message.Message):
+    """RecordPromotionResponse carries the stored record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMOTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def promotion(self) -> _gate_pb2.Promotion:
+        """The record."""
+
+    def __init__(
+        self,
+        *,
+        promotion: _gate_pb2.Promotion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["promotion", b"promotion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["promotion", b"promotion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPromotionResponse: _TypeAlias = RecordPromotionResponse  # noqa: Y015
+
+@_typing.final
+class ListPromotionsRequest(_message.Message):
+    """ListPromotionsRequest asks for a page of promotions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    experiment: _builtins.str
+    """Optional. Only this experiment."""
+    arm: _builtins.str
+    """Optional. Only this arm."""
+    service: _builtins.str
+    """Optional. Only this service."""
+    page_size: _builtins.int
+    """Optional. Most promotions in the page; 0 means 50, above 1000 means 1000."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the page before, of the same request."""
+    def __init__(
+        self,
+        *,
+        experiment: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        service: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment", b"experiment", "page_size", b"page_size", "page_token", b"page_token", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPromotionsRequest: _TypeAlias = ListPromotionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPromotionsResponse(_message.Message):
+    """ListPromotionsResponse is a page of promotions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMOTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def promotions(self) -> _containers.RepeatedCompositeFieldContainer[_gate_pb2.Promotion]:
+        """Promotions of this page."""
+
+    def __init__(
+        self,
+        *,
+        promotions: _abc.Iterable[_gate_pb2.Promotion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "promotions", b"promotions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPromotionsResponse: _TypeAlias = ListPromotionsResponse  # noqa: Y015

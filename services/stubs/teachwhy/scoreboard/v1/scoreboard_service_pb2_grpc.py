@@ -70,6 +70,26 @@ class ScoreboardServiceStub:
                 request_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.PlanSampleSizeRequest.SerializeToString,
                 response_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.PlanSampleSizeResponse.FromString,
                 _registered_method=True)
+        self.CheckGate = channel.unary_unary(
+                '/teachwhy.scoreboard.v1.ScoreboardService/CheckGate',
+                request_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.CheckGateRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.CheckGateResponse.FromString,
+                _registered_method=True)
+        self.ListDecisions = channel.unary_unary(
+                '/teachwhy.scoreboard.v1.ScoreboardService/ListDecisions',
+                request_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListDecisionsRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListDecisionsResponse.FromString,
+                _registered_method=True)
+        self.RecordPromotion = channel.unary_unary(
+                '/teachwhy.scoreboard.v1.ScoreboardService/RecordPromotion',
+                request_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.RecordPromotionRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.RecordPromotionResponse.FromString,
+                _registered_method=True)
+        self.ListPromotions = channel.unary_unary(
+                '/teachwhy.scoreboard.v1.ScoreboardService/ListPromotions',
+                request_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListPromotionsRequest.SerializeToString,
+                response_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListPromotionsResponse.FromString,
+                _registered_method=True)
 
 
 class ScoreboardServiceServicer:
@@ -137,6 +157,41 @@ class ScoreboardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckGate(self, request, context):
+        """Decides whether evaluations pass a gate, and stores the decision. Idempotent: the
+        same question returns the stored decision. Fails with NOT_FOUND naming an
+        evaluation that does not exist, and with INVALID_ARGUMENT for a limit out of its
+        range or evaluations that cannot be pooled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDecisions(self, request, context):
+        """Lists decisions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+        negative page_size or a page_token of another request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPromotion(self, request, context):
+        """Stores what was done with a decision. Idempotent: what is stored already returns
+        the stored record. Fails with NOT_FOUND when there is no such decision, and with
+        INVALID_ARGUMENT naming the field that contradicts it or another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPromotions(self, request, context):
+        """Lists promotions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+        negative page_size or a page_token of another request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoreboardServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -174,6 +229,26 @@ def add_ScoreboardServiceServicer_to_server(servicer, server):
                     servicer.PlanSampleSize,
                     request_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.PlanSampleSizeRequest.FromString,
                     response_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.PlanSampleSizeResponse.SerializeToString,
+            ),
+            'CheckGate': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckGate,
+                    request_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.CheckGateRequest.FromString,
+                    response_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.CheckGateResponse.SerializeToString,
+            ),
+            'ListDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDecisions,
+                    request_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListDecisionsRequest.FromString,
+                    response_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListDecisionsResponse.SerializeToString,
+            ),
+            'RecordPromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPromotion,
+                    request_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.RecordPromotionRequest.FromString,
+                    response_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.RecordPromotionResponse.SerializeToString,
+            ),
+            'ListPromotions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPromotions,
+                    request_deserializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListPromotionsRequest.FromString,
+                    response_serializer=teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListPromotionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -366,6 +441,114 @@ class ScoreboardService:
             '/teachwhy.scoreboard.v1.ScoreboardService/PlanSampleSize',
             teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.PlanSampleSizeRequest.SerializeToString,
             teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.PlanSampleSizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckGate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/teachwhy.scoreboard.v1.ScoreboardService/CheckGate',
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.CheckGateRequest.SerializeToString,
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.CheckGateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/teachwhy.scoreboard.v1.ScoreboardService/ListDecisions',
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListDecisionsRequest.SerializeToString,
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/teachwhy.scoreboard.v1.ScoreboardService/RecordPromotion',
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.RecordPromotionRequest.SerializeToString,
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.RecordPromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPromotions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/teachwhy.scoreboard.v1.ScoreboardService/ListPromotions',
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListPromotionsRequest.SerializeToString,
+            teachwhy_dot_scoreboard_dot_v1_dot_scoreboard__service__pb2.ListPromotionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

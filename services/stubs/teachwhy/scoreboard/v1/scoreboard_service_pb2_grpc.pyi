@@ -68,6 +68,25 @@ class ScoreboardServiceStub:
     """Says how many episodes an arm needs to tell two rates apart. Fails with
     INVALID_ARGUMENT when a rate, the power or the level is not between 0 and 1.
     """
+    CheckGate: _grpc.UnaryUnaryMultiCallable[_scoreboard_service_pb2.CheckGateRequest, _scoreboard_service_pb2.CheckGateResponse]
+    """Decides whether evaluations pass a gate, and stores the decision. Idempotent: the
+    same question returns the stored decision. Fails with NOT_FOUND naming an
+    evaluation that does not exist, and with INVALID_ARGUMENT for a limit out of its
+    range or evaluations that cannot be pooled.
+    """
+    ListDecisions: _grpc.UnaryUnaryMultiCallable[_scoreboard_service_pb2.ListDecisionsRequest, _scoreboard_service_pb2.ListDecisionsResponse]
+    """Lists decisions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+    negative page_size or a page_token of another request.
+    """
+    RecordPromotion: _grpc.UnaryUnaryMultiCallable[_scoreboard_service_pb2.RecordPromotionRequest, _scoreboard_service_pb2.RecordPromotionResponse]
+    """Stores what was done with a decision. Idempotent: what is stored already returns
+    the stored record. Fails with NOT_FOUND when there is no such decision, and with
+    INVALID_ARGUMENT naming the field that contradicts it or another.
+    """
+    ListPromotions: _grpc.UnaryUnaryMultiCallable[_scoreboard_service_pb2.ListPromotionsRequest, _scoreboard_service_pb2.ListPromotionsResponse]
+    """Lists promotions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+    negative page_size or a page_token of another request.
+    """
 
 @_typing.type_check_only
 class ScoreboardServiceAsyncStub(ScoreboardServiceStub):
@@ -105,6 +124,25 @@ class ScoreboardServiceAsyncStub(ScoreboardServiceStub):
     PlanSampleSize: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.PlanSampleSizeRequest, _scoreboard_service_pb2.PlanSampleSizeResponse]  # type: ignore[assignment]
     """Says how many episodes an arm needs to tell two rates apart. Fails with
     INVALID_ARGUMENT when a rate, the power or the level is not between 0 and 1.
+    """
+    CheckGate: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.CheckGateRequest, _scoreboard_service_pb2.CheckGateResponse]  # type: ignore[assignment]
+    """Decides whether evaluations pass a gate, and stores the decision. Idempotent: the
+    same question returns the stored decision. Fails with NOT_FOUND naming an
+    evaluation that does not exist, and with INVALID_ARGUMENT for a limit out of its
+    range or evaluations that cannot be pooled.
+    """
+    ListDecisions: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.ListDecisionsRequest, _scoreboard_service_pb2.ListDecisionsResponse]  # type: ignore[assignment]
+    """Lists decisions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+    negative page_size or a page_token of another request.
+    """
+    RecordPromotion: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.RecordPromotionRequest, _scoreboard_service_pb2.RecordPromotionResponse]  # type: ignore[assignment]
+    """Stores what was done with a decision. Idempotent: what is stored already returns
+    the stored record. Fails with NOT_FOUND when there is no such decision, and with
+    INVALID_ARGUMENT naming the field that contradicts it or another.
+    """
+    ListPromotions: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.ListPromotionsRequest, _scoreboard_service_pb2.ListPromotionsResponse]  # type: ignore[assignment]
+    """Lists promotions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+    negative page_size or a page_token of another request.
     """
 
 class ScoreboardServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -182,6 +220,49 @@ class ScoreboardServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scoreboard_service_pb2.PlanSampleSizeResponse, _abc.Awaitable[_scoreboard_service_pb2.PlanSampleSizeResponse]]:
         """Says how many episodes an arm needs to tell two rates apart. Fails with
         INVALID_ARGUMENT when a rate, the power or the level is not between 0 and 1.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckGate(
+        self,
+        request: _scoreboard_service_pb2.CheckGateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoreboard_service_pb2.CheckGateResponse, _abc.Awaitable[_scoreboard_service_pb2.CheckGateResponse]]:
+        """Decides whether evaluations pass a gate, and stores the decision. Idempotent: the
+        same question returns the stored decision. Fails with NOT_FOUND naming an
+        evaluation that does not exist, and with INVALID_ARGUMENT for a limit out of its
+        range or evaluations that cannot be pooled.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDecisions(
+        self,
+        request: _scoreboard_service_pb2.ListDecisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoreboard_service_pb2.ListDecisionsResponse, _abc.Awaitable[_scoreboard_service_pb2.ListDecisionsResponse]]:
+        """Lists decisions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+        negative page_size or a page_token of another request.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordPromotion(
+        self,
+        request: _scoreboard_service_pb2.RecordPromotionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoreboard_service_pb2.RecordPromotionResponse, _abc.Awaitable[_scoreboard_service_pb2.RecordPromotionResponse]]:
+        """Stores what was done with a decision. Idempotent: what is stored already returns
+        the stored record. Fails with NOT_FOUND when there is no such decision, and with
+        INVALID_ARGUMENT naming the field that contradicts it or another.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPromotions(
+        self,
+        request: _scoreboard_service_pb2.ListPromotionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoreboard_service_pb2.ListPromotionsResponse, _abc.Awaitable[_scoreboard_service_pb2.ListPromotionsResponse]]:
+        """Lists promotions, newest first, in pages. Fails with INVALID_ARGUMENT for a
+        negative page_size or a page_token of another request.
         """
 
 def add_ScoreboardServiceServicer_to_server(servicer: ScoreboardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,26 @@
+"""What several test modules of the cluster share."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pipelines.cluster.api import KubernetesApi
+from tests.cluster.fake_kubernetes.cluster import FakeCluster, fake_cluster
+from tests.cluster.training_orders import training_profile
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[FakeCluster]:
+    """A running cluster; what becomes of its pods is played by the test."""
+    with fake_cluster(tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def api(cluster: FakeCluster) -> AsyncIterator[KubernetesApi]:
+    """Its API, connected."""
+    profile = training_profile()
+    async with KubernetesApi(profile, kubeconfig=cluster.kubeconfig, poll_seconds=0.05) as opened:
+        yield opened
