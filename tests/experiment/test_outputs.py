@@ -170,7 +170,8 @@ def test_a_fetch_that_was_cut_off_shows_nothing_and_goes_on_where_it_was(
 
 
 def test_a_file_that_cannot_be_written_leaves_no_manifest(output: Output, tmp_path: Path) -> None:
-    files = {"a": b"a", "b": tmp_path / "never-made", **{f"c{n}": b"c" for n in range(50)}}
+    files: dict[str, bytes | Path] = {"a": b"a", "b": tmp_path / "never-made"}
+    files |= {f"c{n}": b"c" for n in range(50)}
     with pytest.raises(FileNotFoundError):
         publish(output, files)
     assert not output.is_complete()
