@@ -49,6 +49,17 @@ def test_an_image_holds_all_of_ours_that_its_code_imports(room: str) -> None:
     assert missing == set()
 
 
+def test_the_runner_holds_all_code_whose_digest_it_takes() -> None:
+    taken = {
+        name
+        for path in modules("pipelines")
+        for name in re.findall(r'code_digest\("services\.(\w+)"\)', path.read_text())
+    }
+
+    assert taken == {"serving"}
+    assert taken <= IMAGES["runner"].services
+
+
 def test_requirements_name_packages_and_never_ourselves() -> None:
     for room in IMAGES:
         assert not [line for line in requirements(room) if line.startswith("teachwhy")]

@@ -1,0 +1,118 @@
+"""Writes the table of values into the chart's README.md, from the comments in values.yaml.
+
+python -m tools.chart_readme            write it
+python -m tools.chart_readme --check    does it say what values.yaml says?
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from tools.chart_render import CHART
+
+VALUES = CHART / "values.yaml"
+README = CHART / "README.md"
+BEGIN = "<!-- values: written by `python -m tools.chart_readme` -->"
+END = "<!-- values: end -->"
+
+_ROOM = re.compile(r"^services\.\w+\.(.+)$")
+_COMMENT = "# -- "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A value of the chart."""
+
+    path: str
+    """Example: "services.rollout.port"."""
+    default: object
+    text: str
+    """What values.yaml says of it; empty where it says nothing."""
+    line: int
+
+
+def read_values() -> list[Value]:
+    """Every leaf of values.yaml, in order. What a room overrides has the text of its default."""
+    text = VALUES.read_text("utf-8")
+    lines = text.splitlines()
+    whole = yaml.compose(text)
+    assert whole is not None, "there are values"
+    found = list(_leaves(whole, "", lines))
+    texts = {value.path: value.text for value in found}
+    return [value if value.text else _inheriting(value, texts) for value in found]
+
+
+def _inheriting(value: Value, texts: dict[str, str]) -> Value:
+    room = _ROOM.match(value.path)
+    inherited = texts.get(f"serviceDefaults.{room[1]}", "") if room else ""
+    return Value(path=value.path, default=value.default, text=inherited, line=value.line)
+
+
+def _leaves(node: yaml.Node, path: str, lines: list[str]) -> Iterator[Value]:
+    assert isinstance(node, yaml.MappingNode), "values are a mapping"
+    for key, value in node.value:
+        where = f"{path}.{key.value}".lstrip(".")
+        text = _comment_above(lines, key.start_mark.line) if not node.flow_style else ""
+        if isinstance(value, yaml.MappingNode) and value.value and not (text and value.flow_style):
+            yield from _leaves(value, where, lines)
+        else:
+            yield Value(path=where, default=_plain(value), text=text, line=key.start_mark.line + 1)
+
+
+def _plain(node: yaml.Node) -> object:
+    return yaml.safe_load(yaml.serialize(node))
+
+
+def _comment_above(lines: list[str], line: int) -> str:
+    start = line
+    while start > 0 and lines[start - 1].strip().startswith("#"):
+        start -= 1
+    words = [each.strip().removeprefix("#").strip() for each in lines[start:line]]
+    if not words or not lines[start].strip().startswith(_COMMENT):
+        return ""
+    return " ".join(words).removeprefix("-- ")
+
+
+def table() -> str:
+    """All values as Markdown, a table for each top-level key."""
+    parts: dict[str, list[str]] = {}
+    for value in read_values():
+        shown = json.dumps(value.default, ensure_ascii=False)
+        text = re.sub(r"([|<])", r"\\\1", value.text)
+        row = f"| `{value.path}` | `{shown}` | {text} |"
+        parts.setdefault(value.path.split(".")[0], []).append(row)
+    return "\n".join(
+        f"### {name}\n\n| Value | Default | What |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        for name, rows in parts.items()
+    )
+
+
+def written(readme: str) -> str:
+    """The README with the table in its place."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{table()}\n{END}{after}"
+
+
+def main() -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
+    is_check = parser.parse_args().check
+    kept = README.read_text("utf-8")
+    wanted = written(kept)
+    if is_check and kept != wanted:
+        print("the table in the chart's README.md is old: python -m tools.chart_readme")
+        return 1
+    if not is_check:
+        README.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

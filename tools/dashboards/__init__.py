@@ -1,0 +1,1 @@
+"""What Grafana shows, one module for each audience: ``python -m tools.dashboards``."""
