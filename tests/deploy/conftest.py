@@ -13,7 +13,7 @@ from tests.deploy.live_run import standing_rooms, training, use, watch_runs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """Programs that run until the tests of this process are done."""
+    """Programs that run until the tests of a file are done, and no longer: they want a core."""
 
     prometheus: Prometheus
     webhook: Webhook
@@ -39,7 +39,7 @@ RISEN = ("teachwhy:dataset_yield:ratio_increase30m", "teachwhy:failed_calls:incr
 """And these, after the same was asked for again."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Scrape a micro-world run, a run with a panel, standing rooms and a training."""
     folder = tmp_path_factory.mktemp("live")
