@@ -87,7 +87,8 @@ async def test_a_stream_goes_on_behind_its_last_item_when_its_room_crashes(
         await whole.read()
         await disturbed.read()
 
-        assert (whole.opened, disturbed.opened) == (1, 3)
+        assert whole.opened == 1
+        assert disturbed.opened >= 3  # a connection may be tried while the room is still away
         assert container.restarts == 2
         assert disturbed.ids == whole.ids
         assert len(whole.ids) > 600
