@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 # Names and numbers of malloc.h.
@@ -55,6 +56,18 @@ def exit_with_parent(parent_pid: int) -> None:
     # The parent may have ended before the request reached the kernel.
     if os.getppid() != parent_pid:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once, with all that was said written out.
+
+    Threads of torch outlive a process group and may free an object of Python when the interpreter
+    is being taken down, which aborts the process (pytorch/pytorch pull request 179291): a training
+    that is done and on disk would end with SIGABRT, and torchrun would call it failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def keep_freed_memory() -> None:
