@@ -24,18 +24,17 @@ from pipelines import (
 from pipelines.cluster.profile import ClusterProfile
 from pipelines.experiment import inquiries
 from pipelines.experiment.export import export_dataset
-from pipelines.experiment.local_site import LocalSite
 from pipelines.experiment.places import open_places
 from pipelines.experiment.report import Report
 from pipelines.experiment.report_files import read_report
 from pipelines.experiment.report_table import print_report
-from pipelines.experiment.runner import ExperimentRunner
 from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.spec import Experiment
 from pipelines.experiment.standing import start_services, stop_services
 from pipelines.experiment.trace import print_trace, trace_example
 from pipelines.inspect_log.command import inspect_log
 from pipelines.plainly import awaited, load_file, plainly, refuse
+from pipelines.sites import open_experiment
 from services.servicekit.settings import settings_or_exit
 
 CACHING_SERVICES = ("serving", "dataset", "judge", "rollout")
@@ -104,12 +103,9 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Folder to make; empty if it exists.")],
 ) -> None:
     """Copy a published dataset out of the store, checked."""
-    settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file))
-    site = plainly(lambda: LocalSite(open_places(settings)))
-    runner = ExperimentRunner(site, settings, console)
-    planned = awaited(runner.plan(loaded))
-    for path in plainly(lambda: export_dataset(planned, dataset, runner.places, folder)):
+    opened = open_experiment(experiment_file, console)
+    planned = awaited(opened.runner.plan(opened.loaded))
+    for path in plainly(lambda: export_dataset(planned, dataset, opened.runner.places, folder)):
         console.print(str(path), highlight=False)
 
 

@@ -11,13 +11,10 @@ from rich.console import Console
 
 from pipelines.experiment.report_files import write_report
 from pipelines.experiment.report_table import print_report
-from pipelines.experiment.revisions import LoadedExperiment
-from pipelines.experiment.runner import ExperimentRunner, Finished
-from pipelines.experiment.settings import PipelinesSettings
+from pipelines.experiment.runner import Finished
 from pipelines.experiment.single_step import finish as conclude
-from pipelines.plainly import awaited, load_file, plainly
-from pipelines.sites import ClusterFile, Occasion, On, Where, open_site
-from services.servicekit.settings import settings_or_exit
+from pipelines.plainly import awaited, plainly
+from pipelines.sites import ClusterFile, Occasion, On, OpenedExperiment, Where, open_experiment
 
 console = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -31,11 +28,10 @@ def run(
     occasion: Occasion = "",
 ) -> None:
     """Run an experiment: write data, train, play, judge, compare, and show the table."""
-    settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file, occasion=occasion))
-    site = plainly(lambda: open_site(settings, on, cluster_file))
-    runner = ExperimentRunner(site, settings, console)
-    _show(awaited(runner.run(loaded)), loaded, runner, settings)
+    opened = open_experiment(
+        experiment_file, console, on=on, cluster_file=cluster_file, occasion=occasion
+    )
+    _show(awaited(opened.runner.run(opened.loaded)), opened)
 
 
 def finish(
@@ -45,32 +41,27 @@ def finish(
     occasion: Occasion = "",
 ) -> None:
     """Do what a run does behind its last step, where all steps are complete."""
-    settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file, occasion=occasion))
-    site = plainly(lambda: open_site(settings, on, cluster_file))
-    runner = ExperimentRunner(site, settings, console)
-    _show(awaited(conclude(runner, loaded)), loaded, runner, settings)
+    opened = open_experiment(
+        experiment_file, console, on=on, cluster_file=cluster_file, occasion=occasion
+    )
+    _show(awaited(conclude(opened.runner, opened.loaded)), opened)
 
 
-def _show(
-    finished: Finished,
-    loaded: LoadedExperiment,
-    runner: ExperimentRunner,
-    settings: PipelinesSettings,
-) -> None:
+def _show(finished: Finished, opened: OpenedExperiment) -> None:
+    places = opened.runner.places
     for name, step in finished.graph.written:
-        output = runner.places.output(step)
+        output = places.output(step)
         count = output.manifest().counts
         console.print(
             f"{name} s{step.seed}: {count['examples']:,} examples, {count['tokens']:,} tokens in "
-            f"{runner.places.address(output)}",
+            f"{places.address(output)}",
             highlight=False,
             soft_wrap=True,
         )
     if finished.report is None:
         return
     report = finished.report
-    folder = settings.runs_folder / loaded.experiment.name
+    folder = opened.settings.runs_folder / opened.loaded.experiment.name
     paths = plainly(lambda: write_report(report, folder))
     print_report(report, console)
     for path in paths:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from pipelines.experiment.local_site import LocalSite
 from pipelines.experiment.places import open_places
+from pipelines.experiment.revisions import LoadedExperiment
+from pipelines.experiment.runner import ExperimentRunner
 from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.site import Site
+from pipelines.plainly import load_file, plainly
+from services.servicekit.settings import settings_or_exit
 
 
 class Where(StrEnum):
@@ -53,3 +59,36 @@ def open_site(settings: PipelinesSettings, on: Where, cluster_file: Path | None)
 
     profile = read_profile(cluster_file or settings.cluster_file)
     return ClusterSite(open_places(settings), profile, settings.rooms_channel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedExperiment:
+    """An experiment that was read, and what runs it at its site."""
+
+    loaded: LoadedExperiment
+    runner: ExperimentRunner
+    settings: PipelinesSettings
+
+
+def open_experiment(
+    path: Path,
+    console: Console,
+    *,
+    on: Where = Where.LOCAL,
+    cluster_file: Path | None = None,
+    occasion: str = "",
+) -> OpenedExperiment:
+    """Do what every command begins with that works on an experiment at a site, plainly.
+
+    Args:
+        path: the experiment file.
+        console: what the run is told on.
+        on: kind of the site.
+        cluster_file: profile of the cluster; None: the one of the settings.
+        occasion: occasion at which hosted models are measured.
+    """
+    settings = settings_or_exit(PipelinesSettings)
+    loaded = plainly(lambda: load_file(path, occasion=occasion))
+    site = plainly(lambda: open_site(settings, on, cluster_file))
+    runner = ExperimentRunner(site, settings, console)
+    return OpenedExperiment(loaded=loaded, runner=runner, settings=settings)

@@ -9,13 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.experiment.runner import ExperimentRunner
-from pipelines.experiment.settings import PipelinesSettings
 from pipelines.experiment.single_step import carry_out, lay_out_waves
 from pipelines.experiment.waves import MOST_PARTS
-from pipelines.plainly import awaited, load_file, plainly
-from pipelines.sites import ClusterFile, Occasion, On, Where, open_site
-from services.servicekit.settings import settings_or_exit
+from pipelines.plainly import awaited, plainly
+from pipelines.sites import ClusterFile, Occasion, On, Where, open_experiment
 
 console = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -35,11 +32,10 @@ def steps(
     cluster_file: ClusterFile = None,
 ) -> None:
     """Write the digests of the steps that are still to be done, in waves. Makes nothing."""
-    settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file, occasion=occasion))
-    site = plainly(lambda: open_site(settings, on, cluster_file))
-    runner = ExperimentRunner(site, settings, console)
-    waves = awaited(lay_out_waves(runner, loaded, parts=parts))
+    opened = open_experiment(
+        experiment_file, console, on=on, cluster_file=cluster_file, occasion=occasion
+    )
+    waves = awaited(lay_out_waves(opened.runner, opened.loaded, parts=parts))
     text = waves.model_dump_json(indent=2) + "\n"
     if str(json) == "-":
         sys.stdout.write(text)
@@ -59,8 +55,8 @@ def step(
     cluster_file: ClusterFile = None,
 ) -> None:
     """Carry out one step whose inputs are complete; one that is complete is left as it is."""
-    settings = settings_or_exit(PipelinesSettings)
-    loaded = plainly(lambda: load_file(experiment_file, occasion=occasion))
-    site = plainly(lambda: open_site(settings, on, cluster_file))
-    runner = ExperimentRunner(site, settings, console)
-    console.print(awaited(carry_out(runner, loaded, digest, shards=shards)), highlight=False)
+    opened = open_experiment(
+        experiment_file, console, on=on, cluster_file=cluster_file, occasion=occasion
+    )
+    done = awaited(carry_out(opened.runner, opened.loaded, digest, shards=shards))
+    console.print(done, highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from pipelines.cluster.inference_service import serving_revision
+from pipelines.cluster.installed_rooms import installed_rooms
 from pipelines.cluster.profile import ClusterProfile
 from pipelines.experiment.local_site import LocalSite
 from pipelines.experiment.places import RunPlaces
@@ -30,7 +31,7 @@ class PlanningSite(LocalSite):
         """
         super().__init__(places)
         self._profile = profile
-        self._channel = channel
+        self._installed = installed_rooms(profile, channel)
 
     @property
     def serving_revision(self) -> str:
@@ -39,13 +40,11 @@ class PlanningSite(LocalSite):
 
     async def __aenter__(self) -> Self:
         """Start rooms where none are installed."""
-        if self._profile.rooms is None:
+        if self._installed is None:
             await super().__aenter__()
         return self
 
     @property
     def addresses(self) -> RoomAddresses:
         """Where the gRPC rooms listen."""
-        if self._profile.rooms is None:
-            return super().addresses
-        return RoomAddresses(**self._profile.rooms.model_dump(), channel=self._channel)
+        return self._installed or super().addresses

@@ -8,6 +8,7 @@ from typing import Self
 
 from pipelines.cluster.api import KubernetesApi
 from pipelines.cluster.inference_service import serving_revision
+from pipelines.cluster.installed_rooms import installed_rooms
 from pipelines.cluster.job_launcher import PyTorchJobLauncher
 from pipelines.cluster.kserve_host import KserveHost
 from pipelines.cluster.profile import ClusterProfile
@@ -49,7 +50,7 @@ class ClusterSite:
         _check_store(places, profile)
         self.places = places
         self._profile = profile
-        self._channel = channel
+        self._installed = installed_rooms(profile, channel)
         self._hosts = RolloutHosts()
         self._stack = AsyncExitStack()
         self._api = KubernetesApi(profile)
@@ -69,7 +70,7 @@ class ClusterSite:
     def check(self, experiment: Experiment) -> None:
         """Look for credentials, and check names and endpoints."""
         self._api.check_credentials()
-        if self._profile.rooms is None:
+        if self._installed is None:
             check_judges(experiment.evaluation.panel if experiment.evaluation else None)
             own = rollout_hosts(experiment)
             address = self._profile.serving.url.replace("{namespace}", self._profile.namespace)
@@ -81,7 +82,7 @@ class ClusterSite:
     async def __aenter__(self) -> Self:
         """Open the connection to the cluster, and start rooms where none are installed."""
         await self._stack.enter_async_context(self._api)
-        if self._profile.rooms is None:
+        if self._installed is None:
             services = LocalServices(self.places, self._hosts)
             self._services = await self._stack.enter_async_context(services)
         self._failure = asyncio.get_running_loop().create_future()
@@ -95,10 +96,9 @@ class ClusterSite:
     @property
     def addresses(self) -> RoomAddresses:
         """Where the gRPC rooms listen."""
-        if self._services is not None:
-            return self._services.addresses
-        assert self._profile.rooms is not None, "rooms are started where none are installed"
-        return RoomAddresses(**self._profile.rooms.model_dump(), channel=self._channel)
+        addresses = self._services.addresses if self._services else self._installed
+        assert addresses is not None, "rooms are started where none are installed"
+        return addresses
 
     @property
     def failure(self) -> asyncio.Future[None]:
