@@ -38,6 +38,16 @@ async def shifting(
         yield cluster.traffic(api, profile)
 
 
+@asynccontextmanager
+async def answering(
+    cluster: ServingCluster, options: dict[str, Any], **more: Any
+) -> AsyncIterator[KserveTraffic]:
+    """Traffic of a service all of whose requests OLD answers."""
+    async with shifting(cluster, options, **more) as traffic:
+        await traffic.shift("agent", OLD, 100)
+        yield traffic
+
+
 def shares(cluster: ServingCluster) -> dict[str, int]:
     """Share of each checkpoint as those that lead requests have it."""
     service = cluster.service("agent")

@@ -22,6 +22,7 @@ from tests.cluster.shifting import (
     OLD,
     PLAIN,
     ROUTED,
+    answering,
     profile_of,
     shares,
     shifting,
@@ -54,8 +55,7 @@ async def test_the_first_checkpoint_of_a_service_answers_everything(
 async def test_a_candidate_gets_its_share_and_then_everything(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         for percent in (10, 50):
             after = await traffic.shift("agent", NEW, percent)
             assert after == Traffic(stable=OLD, candidate=NEW, candidate_percent=percent)
@@ -73,8 +73,7 @@ async def test_a_candidate_gets_its_share_and_then_everything(
 async def test_everything_may_be_shifted_at_once(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         assert await traffic.shift("agent", NEW, 100) == Traffic(stable=NEW)
 
     assert shares(cluster) == {NEW: 100}
@@ -82,8 +81,7 @@ async def test_everything_may_be_shifted_at_once(
 
 @BOTH
 async def test_a_candidate_is_rolled_back(cluster: ServingCluster, options: dict[str, Any]) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await traffic.shift("agent", NEW, 10)
 
         assert await traffic.roll_back("agent") == Traffic(stable=OLD)
@@ -97,8 +95,7 @@ async def test_a_candidate_is_rolled_back(cluster: ServingCluster, options: dict
 async def test_a_rolled_back_service_takes_the_next_candidate(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await traffic.shift("agent", NEW, 10)
         await traffic.roll_back("agent")
         await traffic.shift("agent", NEWER, 20)
@@ -112,8 +109,7 @@ async def test_a_rolled_back_service_takes_the_next_candidate(
 async def test_without_a_candidate_a_roll_back_changes_nothing(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         before = cluster.fake.registry.select(INFERENCE_SERVICES, NAMESPACE)
         assert await traffic.roll_back("agent") == Traffic(stable=OLD)
 
@@ -124,8 +120,7 @@ async def test_without_a_candidate_a_roll_back_changes_nothing(
 async def test_another_candidate_takes_the_place_of_the_first(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await traffic.shift("agent", NEW, 10)
         await traffic.shift("agent", NEWER, 10)
 
@@ -137,8 +132,7 @@ async def test_another_candidate_takes_the_place_of_the_first(
 async def test_the_stable_checkpoint_as_candidate_is_a_roll_back(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await traffic.shift("agent", NEW, 10)
         assert await traffic.shift("agent", OLD, 100) == Traffic(stable=OLD)
 
@@ -150,8 +144,7 @@ async def test_the_stable_checkpoint_as_candidate_is_a_roll_back(
 async def test_a_candidate_that_cannot_start_changes_nothing(
     cluster: ServingCluster, options: dict[str, Any], percent: int
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         # The one that answers already goes on; what is made from now on crashes.
         cluster.fake.pods.play("agent-*", crashes("CUDA out of memory"))
 
@@ -171,8 +164,7 @@ async def test_a_candidate_that_cannot_start_changes_nothing(
 async def test_a_candidate_that_finds_no_node_changes_nothing(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options, ready_seconds=2) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options, ready_seconds=2) as traffic:
         cluster.fake.pods.play("agent-*", is_never_scheduled())
 
         with pytest.raises(TrafficNotShifted, match="0/3 nodes are available"):
@@ -200,8 +192,7 @@ async def test_a_conflict_is_met_with_a_fresh_look(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
     conflict = Refusal(409, "Conflict", "the object has been modified")
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         cluster.fake.server.fail(conflict, when="^PUT ", times=2)
         await traffic.shift("agent", NEW, 10)
 
@@ -212,8 +203,7 @@ async def test_a_conflict_is_met_with_a_fresh_look(
 async def test_an_answer_that_is_lost_does_no_harm(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         cluster.fake.server.fail(Cut(is_done=True), when="^(PUT|POST) ", times=2)
         await traffic.shift("agent", NEW, 10)
 
@@ -236,8 +226,7 @@ async def test_a_service_that_is_not_ours_is_not_touched(cluster: ServingCluster
 async def test_without_a_gateway_a_share_is_refused_and_everything_switches(
     cluster: ServingCluster,
 ) -> None:
-    async with shifting(cluster, PLAIN) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, PLAIN) as traffic:
         with pytest.raises(TrafficNotShifted, match=r"set serving\.gateway") as failure:
             await traffic.shift("agent", NEW, 10)
         assert f"As before, {OLD} answers all requests." in str(failure.value)
@@ -265,8 +254,7 @@ async def test_a_gateway_that_refuses_the_first_route_leaves_nothing(
 
 
 async def test_a_gateway_that_refuses_the_route_is_quoted(cluster: ServingCluster) -> None:
-    async with shifting(cluster, ROUTED) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, ROUTED) as traffic:
         cluster.gateway.refusal = "namespace teachwhy is not allowed"
         with pytest.raises(TrafficNotShifted, match="namespace teachwhy is not allowed"):
             await traffic.shift("agent", NEW, 10)
@@ -304,8 +292,7 @@ async def test_a_name_that_no_service_can_have_is_refused(
 
 
 async def test_a_checkpoint_that_is_not_in_the_store_is_not_tried(cluster: ServingCluster) -> None:
-    async with shifting(cluster, ROUTED) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, ROUTED) as traffic:
         with pytest.raises(TrafficNotShifted, match="checkpoint arm-none"):
             await traffic.shift("agent", "arm-none", 10)
 
@@ -315,8 +302,7 @@ async def test_a_checkpoint_that_is_not_in_the_store_is_not_tried(cluster: Servi
 async def test_a_roll_back_needs_no_store_to_take_the_requests_away(
     cluster: ServingCluster,
 ) -> None:
-    async with shifting(cluster, KNATIVE) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, KNATIVE) as traffic:
         await traffic.shift("agent", NEW, 10)
         cluster.store.delete(f"checkpoints/{OLD}/manifest.json")
 
@@ -330,8 +316,7 @@ async def test_a_roll_back_needs_no_store_to_take_the_requests_away(
 async def test_the_objects_have_the_form_of_their_kinds(
     cluster: ServingCluster, options: dict[str, Any]
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await traffic.shift("agent", NEW, 10)
 
     for service in cluster.fake.registry.select(INFERENCE_SERVICES, NAMESPACE):

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.experiment.traffic import Traffic
 from tests.cluster.serving_cluster import ServingCluster, serving_cluster
-from tests.cluster.shifting import BOTH, NEW, NEWER, OLD, kill_at, shares, shifting
+from tests.cluster.shifting import BOTH, NEW, NEWER, OLD, answering, kill_at, shares
 
 
 @pytest.fixture
@@ -24,8 +24,7 @@ def cluster(tmp_path: Path) -> Iterator[ServingCluster]:
 async def test_a_shift_that_was_killed_anywhere_is_completed_when_repeated(
     cluster: ServingCluster, options: dict[str, Any], cut: int
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await traffic.shift("agent", NEW, 10)
         await kill_at(cluster, traffic.shift("agent", NEW, 100), request=cut)
 
@@ -41,8 +40,7 @@ async def test_a_shift_that_was_killed_anywhere_is_completed_when_repeated(
 async def test_a_canary_that_was_killed_anywhere_can_be_rolled_back(
     cluster: ServingCluster, options: dict[str, Any], cut: int
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await kill_at(cluster, traffic.shift("agent", NEW, 10), request=cut)
 
         await traffic.roll_back("agent")
@@ -57,8 +55,7 @@ async def test_a_canary_that_was_killed_anywhere_can_be_rolled_back(
 async def test_a_roll_back_that_was_killed_anywhere_is_completed_when_repeated(
     cluster: ServingCluster, options: dict[str, Any], cut: int
 ) -> None:
-    async with shifting(cluster, options) as traffic:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic:
         await traffic.shift("agent", NEW, 10)
         await kill_at(cluster, traffic.roll_back("agent"), request=cut)
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.experiment.traffic import Traffic
 from tests.cluster.serving_cluster import ServingCluster, serving_cluster
-from tests.cluster.shifting import BOTH, OLD, kill_at, shifting
+from tests.cluster.shifting import BOTH, OLD, answering, kill_at
 from tests.experiment.promotion_site import CANDIDATE, opened_site
 
 
@@ -25,8 +25,7 @@ def cluster(tmp_path: Path) -> Iterator[ServingCluster]:
 async def test_an_arm_climbs_step_by_step_whatever_is_killed_and_falls_when_it_fails(
     cluster: ServingCluster, options: dict[str, Any], cut: int, tmp_path: Path
 ) -> None:
-    async with shifting(cluster, options) as traffic, opened_site(tmp_path / "site") as site:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic, opened_site(tmp_path / "site") as site:
         site.traffic = traffic
 
         first = await site.run(night=0)
@@ -50,8 +49,7 @@ async def test_an_arm_climbs_step_by_step_whatever_is_killed_and_falls_when_it_f
 async def test_the_last_step_makes_the_candidate_stable(
     cluster: ServingCluster, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    async with shifting(cluster, options) as traffic, opened_site(tmp_path / "site") as site:
-        await traffic.shift("agent", OLD, 100)
+    async with answering(cluster, options) as traffic, opened_site(tmp_path / "site") as site:
         site.traffic = traffic
 
         await site.run(night=0, ladder=[20, 100])
