@@ -15,6 +15,8 @@ from services.servicekit.storage.port import check_key
 
 REQUIRED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 WEIGHTS = ".safetensors"
+ADAPTER_FILE = "adapter_config.json"
+"""Only a folder with an adapter has it."""
 INDEX = "model.safetensors.index.json"
 TEMPLATES = ("chat_template.jinja", "chat_template.json")
 
@@ -53,7 +55,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
     _refuse_pickles(folder, found)
     left_out = tuple(name for name in found if _is_left_out(name))
     files = {name: path for name, path in found.items() if name not in left_out}
-    if "adapter_config.json" in files:
+    if ADAPTER_FILE in files:
         raise ModelNotImportable(
             f"{folder}: holds an adapter; merge it into its base and import the whole model"
         )

@@ -22,6 +22,8 @@ from services.servicekit.storage.port import ObjectNotFound, ObjectStore
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+CHECKPOINTS = "checkpoints"
+"""Where checkpoints are, by their names."""
 FILES_AT_ONCE = 4
 """Files that are copied at the same time; a bucket serves several faster than one."""
 

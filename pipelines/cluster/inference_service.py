@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pipelines.cluster.object_names import shortened
 from pipelines.cluster.ownership import DIGEST, LABEL_LENGTH, owned_labels
-from pipelines.cluster.predictor import Adapter, Json, NotServable, Served, predictor
+from pipelines.cluster.pod_parts import Json
+from pipelines.cluster.predictor import Adapter, NotServable, Served, predictor
 from pipelines.cluster.profile import ClusterProfile, HuggingFaceRuntime
 from pipelines.experiment.revisions import own_serving_revision
 from services.servicekit.chat_address import host_label
@@ -32,7 +34,8 @@ _LOCAL_ONLY = {
 }
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _DIGEST_DIGITS = 10
-_SERVICE_LENGTH = 35
+_MOST_NAME = 46
+"""Most characters of a name from which KServe makes others, as ``host_label`` has it."""
 
 
 def check_name(checkpoint: str) -> None:
@@ -80,7 +83,7 @@ def variant_name(service: str, checkpoint: str) -> str:
     removing what was measured, takes nothing away from the service.
     """
     digest = digest_of(service, checkpoint)[:_DIGEST_DIGITS]
-    return f"{service[:_SERVICE_LENGTH].rstrip('-')}-{digest}"
+    return shortened(service, digest, longest=_MOST_NAME)
 
 
 def inference_service(

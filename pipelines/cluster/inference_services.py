@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.cluster.api import Body, KubernetesApi, ObjectRef
 from pipelines.cluster.inference_service import API_VERSION, KIND, PLURAL, POD_LABEL
 from pipelines.cluster.ownership import is_owned, is_same
-from pipelines.cluster.predictor import Json
+from pipelines.cluster.pod_parts import Json
 from pipelines.cluster.serving_status import (
     complaints,
     failing_container,
@@ -97,7 +97,11 @@ class InferenceServices:
         if not await self._is_there(ref, body):
             await self._api.apply_owned(body, ref)
         try:
-            await self._until_ready(ref)
+            await self.until(
+                lambda: self._there(ref),
+                is_ready,
+                late=f"was not ready within {self._ready_seconds:g} s (serving.ready_seconds)",
+            )
         except NeverReady:
             await self._api.delete_owned(ref)
             raise
@@ -110,7 +114,42 @@ class InferenceServices:
         """
         await self._api.delete_owned(self.ref(name))
 
-    async def explain(self, ref: ObjectRef, body: Body | None, problem: str) -> str:
+    async def until(
+        self,
+        look: Callable[[], Awaitable[Body]],
+        is_so: Callable[[Body], bool],
+        *,
+        late: str,
+        of_pods: Callable[[Body], str] = lambda _: "",
+    ) -> None:
+        """Look at an InferenceService until it is so.
+
+        Args:
+            look: returns it; raises NeverReady where it is gone.
+            is_so: what is waited for.
+            late: what is said of it when that takes longer than ``ready_seconds``.
+            of_pods: further selector of those of its pods that have to start.
+
+        Raises:
+            NeverReady: KServe refuses it, its pods cannot start, or it takes too long.
+            ClusterFault: the cluster cannot be asked.
+        """
+        began = time.monotonic()
+        stuck_since = 0.0
+        while not is_so(body := await look()):
+            ref = self.ref(body["metadata"]["name"])
+            now = time.monotonic()
+            if is_invalid(body):
+                raise NeverReady(await self._explain(ref, body, "is refused by KServe"))
+            why = why_not_starting(await self._pods(ref, of_pods(body)))
+            stuck_since = (stuck_since or now) if why else 0.0
+            if why and now - stuck_since >= self._waiting.stuck:
+                raise NeverReady(await self._explain(ref, body, f"cannot start: {why}"))
+            if now - began >= self._ready_seconds:
+                raise NeverReady(await self._explain(ref, body, late))
+            await asyncio.sleep(self._waiting.poll)
+
+    async def _explain(self, ref: ObjectRef, body: Body | None, problem: str) -> str:
         """Say what is known of an InferenceService that does not answer."""
         pods = await self._pods(ref)
         lines = [f"{self._api.named(ref)} {problem}"]
@@ -127,10 +166,6 @@ class InferenceServices:
             lines += [f"  last lines of {failing[1]}:", *(f"    {line}" for line in told)]
         return "\n".join(lines)
 
-    async def stuck(self, ref: ObjectRef, further: str = "") -> str:
-        """Say why the pods, or those that a further selector leaves, cannot start now."""
-        return why_not_starting(await self._pods(ref, further))
-
     async def _pods(self, ref: ObjectRef, further: str = "") -> list[Body]:
         selector = f"{POD_LABEL}={ref.name}" + (f",{further}" if further else "")
         pods = await self._api.list_pods(selector)
@@ -145,27 +180,13 @@ class InferenceServices:
                     return True
                 await self._api.delete_owned(ref)
             if time.monotonic() - began >= self._ready_seconds:
-                raise NeverReady(await self.explain(ref, found, "does not go away"))
+                raise NeverReady(await self._explain(ref, found, "does not go away"))
             await asyncio.sleep(self._waiting.poll)
         return False
 
-    async def _until_ready(self, ref: ObjectRef) -> None:
-        began = time.monotonic()
-        stuck_since = 0.0
-        while True:
-            body = await self._api.get(ref)
-            if body is None:
-                raise NeverReady(await self.explain(ref, body, "was deleted by somebody else"))
-            if is_ready(body):
-                return
-            now = time.monotonic()
-            if is_invalid(body):
-                raise NeverReady(await self.explain(ref, body, "is refused by KServe"))
-            why = await self.stuck(ref)
-            stuck_since = (stuck_since or now) if why else 0.0
-            if why and now - stuck_since >= self._waiting.stuck:
-                raise NeverReady(await self.explain(ref, body, f"cannot start: {why}"))
-            if now - began >= self._ready_seconds:
-                problem = f"was not ready within {self._ready_seconds:g} s (serving.ready_seconds)"
-                raise NeverReady(await self.explain(ref, body, problem))
-            await asyncio.sleep(self._waiting.poll)
+    async def _there(self, ref: ObjectRef) -> Body:
+        """Return what was made, or say what is left of it."""
+        body = await self._api.get(ref)
+        if body is None:
+            raise NeverReady(await self._explain(ref, body, "was deleted by somebody else"))
+        return body

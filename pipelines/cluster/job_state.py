@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.cluster.object_events import ObjectEvent
+from pipelines.cluster.serving_status import containers
 from pipelines.cluster.training_job import ROLE_LABEL
 
 Body = Mapping[str, Any]
-
-UNUSABLE_EXIT = 2
-"""Exit status of a job that repeating does not help."""
 
 _CANNOT_START = {
     "CreateContainerConfigError",
@@ -111,11 +109,7 @@ def vanished(pod: Body, events: Sequence[ObjectEvent]) -> Ending:
 def why_not_starting(pods: Sequence[Body]) -> str:
     """Say which container cannot start, and why; empty if none."""
     for pod in pods:
-        status = pod.get("status") or {}
-        for each in (
-            *(status.get("initContainerStatuses") or ()),
-            *(status.get("containerStatuses") or ()),
-        ):
+        for each in containers(pod):
             waiting = (each.get("state") or {}).get("waiting") or {}
             if waiting.get("reason") in _CANNOT_START:
                 message = " ".join(str(waiting.get("message", "")).split())

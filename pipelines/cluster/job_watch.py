@@ -11,7 +11,6 @@ from pipelines.cluster.api import KubernetesApi, ObjectRef
 from pipelines.cluster.faults import ClusterFault
 from pipelines.cluster.job_logs import LAST_WORDS, JobLogs
 from pipelines.cluster.job_state import (
-    UNUSABLE_EXIT,
     Body,
     Ending,
     conditions,
@@ -26,6 +25,7 @@ from pipelines.cluster.profile import Training
 from pipelines.cluster.serving_status import pod_lines
 from pipelines.cluster.training_job import JOB_LABEL, needed_pods
 from pipelines.experiment.launcher import TrainingProgress
+from pipelines.jobs.program import UNUSABLE
 
 _EVENTS = 8
 _ENDINGS = 4
@@ -127,7 +127,7 @@ class JobWatch:
         if key in self._endings:
             return
         self._endings[key] = ending
-        if ending.code != UNUSABLE_EXIT:
+        if ending.code != UNUSABLE:
             self._say(
                 f"{self._api.named(self._ref)}: {ending}; the operator starts it again and "
                 "training goes on from its last checkpoint"
@@ -141,7 +141,7 @@ class JobWatch:
             raise await self._failed(
                 job, f"failed: {state['Failed']}", self._advice(state["Failed"]), is_alive=False
             )
-        unusable = [each for each in self._endings.values() if each.code == UNUSABLE_EXIT]
+        unusable = [each for each in self._endings.values() if each.code == UNUSABLE]
         if unusable:
             await self._logs.finish(self._timing.poll)
             advice = "Repeating it does not help: mend what it says, then run the same command"

@@ -7,18 +7,16 @@ repeated by a process that knows nothing of the one before.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
 from pipelines.cluster.faults import NotOurs
 from pipelines.cluster.inference_service import KIND, described
-from pipelines.cluster.inference_services import InferenceServices, NeverReady, Waiting
+from pipelines.cluster.inference_services import InferenceServices, NeverReady
 from pipelines.cluster.ownership import is_owned, is_same
 from pipelines.cluster.predictor import Served
 from pipelines.cluster.profile import ClusterProfile
-from pipelines.cluster.serving_status import Body, is_invalid
+from pipelines.cluster.serving_status import Body
 from pipelines.cluster.stored_checkpoint import LookUp, StoredCheckpoint
 from pipelines.experiment.traffic import Traffic
 
@@ -33,12 +31,9 @@ _ALL = 100
 class KnativeTraffic:
     """Shifts traffic between revisions."""
 
-    def __init__(
-        self, services: InferenceServices, profile: ClusterProfile, waiting: Waiting
-    ) -> None:
+    def __init__(self, services: InferenceServices, profile: ClusterProfile) -> None:
         self._services = services
         self._profile = profile
-        self._waiting = waiting
 
     async def current(self, service: str) -> Traffic | None:
         """Say who answers now; None where there is no such service."""
@@ -93,26 +88,13 @@ class KnativeTraffic:
 
     async def _until_settled(self, service: str, percent: int | None) -> None:
         """Wait until the newest revision is ready and has its share."""
-        began = time.monotonic()
-        stuck_since = 0.0
-        ref = self._services.ref(service)
-        while True:
-            body = await self._services.existing(service)
-            if _has_share(body, percent):
-                return
-            now = time.monotonic()
-            if is_invalid(body):
-                raise NeverReady(await self._services.explain(ref, body, "is refused by KServe"))
-            revision = _revisions(body).get("latestCreatedRevision", "")
-            why = await self._services.stuck(ref, f"{_REVISION}={revision}")
-            stuck_since = (stuck_since or now) if why else 0.0
-            if why and now - stuck_since >= self._waiting.stuck:
-                raise NeverReady(await self._services.explain(ref, body, f"cannot start: {why}"))
-            limit = self._profile.serving.ready_seconds
-            if now - began >= limit:
-                problem = f"has no ready revision after {limit} s (serving.ready_seconds)"
-                raise NeverReady(await self._services.explain(ref, body, problem))
-            await asyncio.sleep(self._waiting.poll)
+        limit = self._profile.serving.ready_seconds
+        await self._services.until(
+            lambda: self._services.existing(service),
+            lambda body: _has_share(body, percent),
+            late=f"has no ready revision after {limit} s (serving.ready_seconds)",
+            of_pods=lambda body: f"{_REVISION}={_newest(body)}",
+        )
 
 
 def tried_body(
@@ -133,8 +115,7 @@ def _becomes(wanted: Body, percent: int | None) -> Callable[[Any], Any]:
         metadata = body["metadata"]
         labels, annotations = wanted["metadata"]["labels"], wanted["metadata"]["annotations"]
         if not is_same(body, wanted):
-            newest = _revisions(body).get("latestCreatedRevision", "")
-            metadata["annotations"][REPLACED] = newest
+            metadata["annotations"][REPLACED] = _newest(body)
             predictor = dict(wanted["spec"]["predictor"])
         else:
             predictor = dict(body["spec"]["predictor"])
@@ -171,10 +152,15 @@ def _revisions(body: Body) -> Body:
     return revisions
 
 
+def _newest(body: Body) -> str:
+    revision: str = _revisions(body).get("latestCreatedRevision") or ""
+    return revision
+
+
 def _has_share(body: Body, percent: int | None) -> bool:
     """Whether the newest revision is ready and has this share; None: everything, for good."""
     revisions = _revisions(body)
-    newest = revisions.get("latestCreatedRevision", "")
+    newest = _newest(body)
     replaced = (body["metadata"].get("annotations") or {}).get(REPLACED, "")
     if not newest or newest == replaced or revisions.get("latestReadyRevision") != newest:
         return False

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from pipelines.cluster.inference_service import inference_service
 from pipelines.cluster.knative_traffic import tried_body
-from pipelines.cluster.predictor import Adapter, Json
+from pipelines.cluster.pod_parts import Json
+from pipelines.cluster.predictor import Adapter
 from pipelines.cluster.profile import ClusterProfile
 from pipelines.cluster.route_objects import address_of, route_of, variant_body
 from pipelines.cluster.schedule import Schedule, schedule_objects

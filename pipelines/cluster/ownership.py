@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import JsonValue
+
 from pipelines.cluster.profile import ClusterProfile
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -25,6 +27,11 @@ def owned_labels(profile: ClusterProfile, component: str) -> dict[str, str]:
         "app.kubernetes.io/part-of": OWNER,
         MANAGED_BY: OWNER,
     }
+
+
+def annotated(profile: ClusterProfile) -> dict[str, JsonValue]:
+    """Part of the metadata of what is created: the profile's annotations, if it has any."""
+    return {"annotations": dict(profile.annotations)} if profile.annotations else {}
 
 
 def is_owned(body: Mapping[str, Any]) -> bool:

@@ -11,21 +11,24 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from pipelines.cluster.profile import (
-    ClusterProfile,
-    HuggingFaceRuntime,
-    OwnRuntime,
-    Placement,
-    Store,
+from pipelines.cluster.pod_parts import (
+    Json,
+    container_security,
+    mounted,
+    placed,
+    pod_security,
+    resources,
+    store_secrets,
+    store_variables,
+    variables,
 )
-
-Json = dict[str, JsonValue]
+from pipelines.cluster.profile import ClusterProfile, HuggingFaceRuntime, OwnRuntime, Placement
+from pipelines.outputs import CHECKPOINTS
 
 CONTAINER = "kserve-container"
 PORT = 8080
 DRAIN_SECONDS = 30
 GRACE_SECONDS = 45
-SECRET_FOLDER = "/run/secrets/teachwhy/store"  # noqa: S105 - where a secret is mounted
 CACHE_FOLDER = "/var/cache/teachwhy"
 PROBE_SECONDS = 10
 _PAUSE: list[JsonValue] = ["sleep", "5"]
@@ -76,7 +79,7 @@ def predictor(served: Served, profile: ClusterProfile, labels: dict[str, str]) -
     is_standard = serving.mode == "Standard"
     # Knative takes only some fields of a pod, unless its feature flags allow more; what a
     # container can say for itself is said there.
-    pod: Json = {"securityContext": _pod_security()} if is_standard else {}
+    pod: Json = {"securityContext": pod_security()} if is_standard else {}
     if is_standard:
         pod["terminationGracePeriodSeconds"] = GRACE_SECONDS
     return {
@@ -86,15 +89,15 @@ def predictor(served: Served, profile: ClusterProfile, labels: dict[str, str]) -
         "maxReplicas": max(serving.min_replicas, serving.max_replicas),
         "labels": dict(labels),
         **pod,
-        **_placed(serving.placement),
+        **placed(serving.placement),
         **runs,
     }
 
 
 def _stock(served: Served, runtime: HuggingFaceRuntime, profile: ClusterProfile) -> Json:
     """KServe's own runtime; it copies the checkpoint from the bucket before it starts."""
-    bucket = f"s3://{profile.store.bucket}"
-    source = f"{bucket}/checkpoints/{served.checkpoint}"
+    folder = f"s3://{profile.store.bucket}/{CHECKPOINTS}"
+    source = f"{folder}/{served.checkpoint}"
     storage: Json = {}
     if served.adapter is None:
         args = [f"--model_name={served.model}", "--model_dir=/mnt/models"]
@@ -102,7 +105,7 @@ def _stock(served: Served, runtime: HuggingFaceRuntime, profile: ClusterProfile)
     else:
         storage["storageUris"] = [
             {
-                "uri": f"{bucket}/checkpoints/{served.adapter.start}",
+                "uri": f"{folder}/{served.adapter.start}",
                 "mountPath": "/mnt/models/start",
             },
             {"uri": source, "mountPath": "/mnt/models/adapter"},
@@ -148,34 +151,28 @@ def _own(served: Served, runtime: OwnRuntime, profile: ClusterProfile) -> Json:
         "CACHE_FOLDER": CACHE_FOLDER,
         "CHECKPOINTS": json.dumps([served.checkpoint]),
         "DRAIN_SECONDS": str(DRAIN_SECONDS),
-        **_store(profile.store),
+        **store_variables(profile.store),
         **runtime.settings,
     }
     if served.model != served.checkpoint:
         settings["ALIASES"] = json.dumps({served.model: served.checkpoint})
-    environment: list[JsonValue] = [
-        {"name": f"SERVING_{name}", "value": text} for name, text in settings.items()
-    ]
-    mounts: list[JsonValue] = [
-        {"name": "cache", "mountPath": CACHE_FOLDER},
-        {"name": "store", "mountPath": SECRET_FOLDER, "readOnly": True},
-    ]
-    secret: Json = {"name": "store", "secret": {"secretName": profile.store.credentials_secret}}
+    cache: Json = {"name": "cache", "mountPath": CACHE_FOLDER}
+    secrets, mounts = mounted(store_secrets(profile.store), ("store", "store-ca"))
     return {
         "containers": [
             {
                 "name": CONTAINER,
                 "image": runtime.image,
                 "command": ["python", "-m", "services.serving"],
-                "env": environment,
+                "env": variables({f"SERVING_{name}": text for name, text in settings.items()}),
                 "ports": [{"containerPort": PORT, "protocol": "TCP"}],
-                **_container(served, profile, mounts=mounts),
+                **_container(served, profile, mounts=[cache, *mounts]),
             }
         ],
         "volumes": [
             *_volumes(profile.serving.placement),
             {"name": "cache", "emptyDir": {}},
-            secret,
+            *secrets,
         ],
     }
 
@@ -186,13 +183,11 @@ def _container(served: Served, profile: ClusterProfile, *, mounts: list[JsonValu
     shared: list[JsonValue] = []
     if placement.shared_memory:
         shared = [{"name": "devshm", "mountPath": "/dev/shm"}]  # noqa: S108 - a volume, too
-    gpus = {placement.gpu_resource: str(placement.gpus)} if placement.gpus else {}
     # Requests still arrive for a moment after the end was announced; Knative sees to that itself.
     is_knative = profile.serving.mode == "Knative"
     pause: Json = {} if is_knative else {"lifecycle": {"preStop": {"exec": {"command": _PAUSE}}}}
-    amounts: Json = {"cpu": placement.cpu, "memory": placement.memory, **gpus}
     return {
-        "resources": {"requests": amounts, "limits": dict(amounts)},
+        "resources": resources(placement),
         "securityContext": container_security(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *shared, *mounts],  # noqa: S108
         **pause,
@@ -221,18 +216,6 @@ def _probes(served: Served, profile: ClusterProfile) -> Json:
     }
 
 
-def _store(store: Store) -> dict[str, str]:
-    return {
-        "STORE__KIND": "s3",
-        "STORE__ENDPOINT": store.endpoint,
-        "STORE__BUCKET": store.bucket,
-        "STORE__REGION": store.region,
-        "STORE__SECURE": str(store.secure).lower(),
-        "STORE__ACCESS_KEY_FILE": f"{SECRET_FOLDER}/access_key",
-        "STORE__SECRET_KEY_FILE": f"{SECRET_FOLDER}/secret_key",
-    }
-
-
 def _volumes(placement: Placement) -> list[JsonValue]:
     volumes: list[JsonValue] = [{"name": "tmp", "emptyDir": {}}]
     if placement.shared_memory:
@@ -240,20 +223,6 @@ def _volumes(placement: Placement) -> list[JsonValue]:
         shared = {"medium": "Memory", "sizeLimit": placement.shared_memory}
         volumes.append({"name": "devshm", "emptyDir": dict[str, JsonValue](shared)})
     return volumes
-
-
-def _placed(placement: Placement) -> Json:
-    placed: Json = {}
-    if placement.node_selector:
-        placed["nodeSelector"] = dict(placement.node_selector)
-    if placement.tolerations:
-        tolerations = (each.model_dump(mode="json") for each in placement.tolerations)
-        placed["tolerations"] = [
-            {key: value for key, value in each.items() if value} for each in tolerations
-        ]
-    if placement.priority_class:
-        placed["priorityClassName"] = placement.priority_class
-    return placed
 
 
 def _room_for(served: Served) -> int:
@@ -265,17 +234,3 @@ def _room_for(served: Served) -> int:
         f"checkpoint {served.checkpoint} holds an adapter of rank {served.adapter.rank}; the "
         f"runtime serves ranks up to {RANKS[-1]}; train with merge: true"
     )
-
-
-def _pod_security() -> Json:
-    return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-
-
-def container_security() -> Json:
-    """What the restricted pod security standard wants of a container, and a root it only reads."""
-    return {
-        **_pod_security(),
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }

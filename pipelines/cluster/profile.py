@@ -63,6 +63,9 @@ class Store(Part):
     secure: bool = True
     credentials_secret: DnsLabel
     """Secret with the keys "access_key" and "secret_key"; it must exist."""
+    ca_secret: DnsLabel | None = None
+    """Secret with the key "ca.crt", PEM authorities of the endpoint; it must exist. None: those
+    of the images know it. KServe's stock runtime needs them in another form: see the README."""
 
 
 class Volume(Part):

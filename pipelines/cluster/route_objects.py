@@ -13,7 +13,8 @@ from pipelines.cluster.inference_service import (
     variant_name,
 )
 from pipelines.cluster.ownership import DIGEST, LABEL_LENGTH, owned_labels
-from pipelines.cluster.predictor import PORT, Json, Served
+from pipelines.cluster.pod_parts import Json
+from pipelines.cluster.predictor import PORT, Served
 from pipelines.cluster.profile import ClusterProfile
 from pipelines.cluster.serving_status import Body
 from pipelines.cluster.stored_checkpoint import StoredCheckpoint

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
+from pipelines.cluster.pod_parts import store_secrets, store_variables
 from pipelines.cluster.profile import ClusterProfile, Runner
 
 SCRATCH = "/tmp"  # noqa: S108 - a volume of the pod's own
-STORE_SECRET = "/run/secrets/teachwhy/store"  # noqa: S105 - where it is mounted
 
 
 class NoRunner(Exception):
@@ -36,18 +36,8 @@ def carried_profile(profile: ClusterProfile) -> dict[str, JsonValue]:
 
 def runner_environment(profile: ClusterProfile) -> dict[str, str]:
     """Settings of the process: the profile's bucket, and what the profile adds or replaces."""
-    store = profile.store
-    settings = {
-        "kind": "s3",
-        "endpoint": store.endpoint,
-        "bucket": store.bucket,
-        "region": store.region,
-        "secure": str(store.secure).lower(),
-        "access_key_file": f"{STORE_SECRET}/access_key",
-        "secret_key_file": f"{STORE_SECRET}/secret_key",
-    }
     return {
-        **{f"PIPELINES_STORE__{name.upper()}": value for name, value in settings.items()},
+        **store_variables(profile.store, "PIPELINES_"),
         "PIPELINES_RUNS_FOLDER": f"{SCRATCH}/runs",
         "HOME": SCRATCH,
         **runner_of(profile).environment,
@@ -56,4 +46,4 @@ def runner_environment(profile: ClusterProfile) -> dict[str, str]:
 
 def runner_secrets(profile: ClusterProfile) -> dict[str, str]:
     """Secrets by the folder that each is mounted at."""
-    return {STORE_SECRET: profile.store.credentials_secret, **runner_of(profile).secrets}
+    return {**store_secrets(profile.store), **runner_of(profile).secrets}

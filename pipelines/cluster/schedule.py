@@ -6,6 +6,7 @@ goes on where it was, and the next Job plays everything.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import JsonValue
 
-from pipelines.cluster.ownership import DIGEST, LABEL_LENGTH, owned_labels
-from pipelines.cluster.predictor import Json, container_security
-from pipelines.cluster.profile import ClusterProfile, Placement
+from pipelines.cluster.object_names import shortened
+from pipelines.cluster.ownership import DIGEST, LABEL_LENGTH, annotated, owned_labels
+from pipelines.cluster.pod_parts import (
+    Json,
+    container_security,
+    mounted,
+    placed,
+    pod_security,
+    resources,
+    variables,
+)
+from pipelines.cluster.profile import ClusterProfile
 from pipelines.cluster.runner_pod import SCRATCH, runner_environment, runner_of, runner_secrets
 from pipelines.experiment.bundle import EXPERIMENT_FILE, Bundle
 from pipelines.experiment.spec import Experiment
@@ -39,6 +49,7 @@ LONGEST_SECONDS = 20 * 3600
 KEPT_SECONDS = 7 * 86_400
 """How long a finished Job is kept, for its logs."""
 
+_DIGITS = 8
 _FIELD = r"[0-9A-Za-z*/,\-]+"
 _AT = re.compile(rf"{_FIELD}( {_FIELD}){{4}}|@(hourly|daily|midnight|weekly|monthly|yearly)")
 
@@ -104,7 +115,7 @@ def schedule_name(experiment: str) -> str:
     """Name of the CronJob of an experiment, and of its ConfigMap."""
     name = f"teachwhy-{experiment.lower().replace('_', '-').replace('.', '-')}"
     if len(name) > MOST_NAME:
-        name = f"{name[: MOST_NAME - 9].rstrip('-')}-{digest_of(experiment)[:8]}"
+        name = shortened(name, digest_of(experiment)[:_DIGITS], longest=MOST_NAME)
     return name
 
 
@@ -133,7 +144,7 @@ def _config_map(schedule: Schedule, profile: ClusterProfile) -> Json:
 def _cron_job(schedule: Schedule, profile: ClusterProfile) -> Json:
     labels: Json = {**owned_labels(profile, COMPONENT)}
     pod: Json = {
-        "metadata": {"labels": dict(labels), **_annotations(profile)},
+        "metadata": {"labels": dict(labels), **annotated(profile)},
         "spec": _pod(schedule, profile),
     }
     spec: Json = {
@@ -166,20 +177,17 @@ def _pod(schedule: Schedule, profile: ClusterProfile) -> Json:
     files: list[JsonValue] = [
         {"key": key, "path": path} for key, (path, _) in _carried(schedule).items()
     ]
+    secrets, mounts = mounted(
+        runner_secrets(profile), (f"secret-{number}" for number in itertools.count())
+    )
     volumes: list[JsonValue] = [
         {"name": "scratch", "emptyDir": {}},
         {
             "name": "experiment",
             "configMap": {"name": schedule_name(schedule.experiment), "items": files},
         },
+        *secrets,
     ]
-    mounts: list[JsonValue] = [
-        {"name": "scratch", "mountPath": SCRATCH},
-        {"name": "experiment", "mountPath": FOLDER, "readOnly": True},
-    ]
-    for number, (folder, secret) in enumerate(runner_secrets(profile).items()):
-        volumes.append({"name": f"secret-{number}", "secret": {"secretName": secret}})
-        mounts.append({"name": f"secret-{number}", "mountPath": folder, "readOnly": True})
     return {
         "restartPolicy": "Never",
         "serviceAccountName": runner.service_account,
@@ -187,8 +195,8 @@ def _pod(schedule: Schedule, profile: ClusterProfile) -> Json:
         "automountServiceAccountToken": True,
         # Else a service of the namespace that is called "pipelines" would set PIPELINES_PORT.
         "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        **_placed(runner.placement),
+        "securityContext": pod_security(),
+        **placed(runner.placement),
         "containers": [
             {
                 "name": "run",
@@ -200,9 +208,13 @@ def _pod(schedule: Schedule, profile: ClusterProfile) -> Json:
                 ],
                 "workingDir": SCRATCH,
                 "env": _environment(profile),
-                "resources": _resources(runner.placement),
+                "resources": resources(runner.placement),
                 "securityContext": container_security(),
-                "volumeMounts": mounts,
+                "volumeMounts": [
+                    {"name": "scratch", "mountPath": SCRATCH},
+                    {"name": "experiment", "mountPath": FOLDER, "readOnly": True},
+                    *mounts,
+                ],
             }
         ],
         "volumes": volumes,
@@ -211,28 +223,8 @@ def _pod(schedule: Schedule, profile: ClusterProfile) -> Json:
 
 def _environment(profile: ClusterProfile) -> list[JsonValue]:
     path = "metadata.labels['batch.kubernetes.io/job-name']"
-    settings: list[JsonValue] = [
-        {"name": name, "value": value} for name, value in runner_environment(profile).items()
-    ]
-    return [{"name": "JOB", "valueFrom": {"fieldRef": {"fieldPath": path}}}, *settings]
-
-
-def _resources(placement: Placement) -> Json:
-    gpus = {placement.gpu_resource: str(placement.gpus)} if placement.gpus else {}
-    amounts: Json = {"cpu": placement.cpu, "memory": placement.memory, **gpus}
-    return {"requests": amounts, "limits": dict(amounts)}
-
-
-def _placed(placement: Placement) -> Json:
-    placed: Json = {}
-    if placement.node_selector:
-        placed["nodeSelector"] = dict(placement.node_selector)
-    if placement.tolerations:
-        each = (one.model_dump(mode="json") for one in placement.tolerations)
-        placed["tolerations"] = [{key: text for key, text in one.items() if text} for one in each]
-    if placement.priority_class:
-        placed["priorityClassName"] = placement.priority_class
-    return placed
+    job: Json = {"name": "JOB", "valueFrom": {"fieldRef": {"fieldPath": path}}}
+    return [job, *variables(runner_environment(profile))]
 
 
 def _carried(schedule: Schedule) -> Mapping[str, tuple[str, str]]:
@@ -253,9 +245,5 @@ def _metadata(schedule: Schedule, profile: ClusterProfile, content: Json) -> Jso
         "name": schedule_name(schedule.experiment),
         "namespace": profile.namespace,
         "labels": {**owned_labels(profile, COMPONENT), DIGEST: digest[:LABEL_LENGTH]},
-        **_annotations(profile),
+        **annotated(profile),
     }
-
-
-def _annotations(profile: ClusterProfile) -> Json:
-    return {"annotations": dict(profile.annotations)} if profile.annotations else {}

@@ -53,7 +53,7 @@ def is_invalid(body: Body) -> bool:
 def why_not_starting(pods: Sequence[Body]) -> str:
     """Say which container cannot start, and why; empty while all may still do so by themselves."""
     for pod in pods:
-        for status in _containers(pod):
+        for status in containers(pod):
             waiting = (status.get("state") or {}).get("waiting") or {}
             reason = waiting.get("reason", "")
             restarts = status.get("restartCount", 0)
@@ -75,7 +75,7 @@ def pod_lines(pods: Sequence[Body]) -> list[str]:
         ]
         said += [
             f"{each.get('name')} {_state(each)}"
-            for each in _containers(pod)
+            for each in containers(pod)
             if not each.get("ready") and _state(each)
         ]
         lines.append(", ".join(said))
@@ -85,15 +85,22 @@ def pod_lines(pods: Sequence[Body]) -> list[str]:
 def failing_container(pods: Sequence[Body]) -> tuple[str, str] | None:
     """Name the pod and the container whose log tells most; None if none of them ever ran."""
     for pod in pods:
-        for status in _containers(pod):
+        for status in containers(pod):
             has_run = status.get("restartCount", 0) or (status.get("state") or {}).get("terminated")
             if has_run and not status.get("ready"):
                 return pod["metadata"]["name"], status["name"]
     for pod in pods:
-        for status in _containers(pod):
+        for status in containers(pod):
             if "running" in (status.get("state") or {}):
                 return pod["metadata"]["name"], status["name"]
     return None
+
+
+def containers(pod: Body) -> Iterator[Body]:
+    """State of every container of a pod, those that prepare it first."""
+    status = pod.get("status") or {}
+    yield from status.get("initContainerStatuses") or ()
+    yield from status.get("containerStatuses") or ()
 
 
 def _conditions(body: Body) -> Sequence[Body]:
@@ -102,12 +109,6 @@ def _conditions(body: Body) -> Sequence[Body]:
 
 def _model_status(body: Body) -> Body:
     return (body.get("status") or {}).get("modelStatus") or {}
-
-
-def _containers(pod: Body) -> Iterator[Body]:
-    status = pod.get("status") or {}
-    yield from status.get("initContainerStatuses") or ()
-    yield from status.get("containerStatuses") or ()
 
 
 def _where(pod: Body, status: Body) -> str:

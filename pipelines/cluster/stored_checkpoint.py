@@ -10,12 +10,12 @@ import orjson
 
 from pipelines.cluster.predictor import Adapter, NotServable
 from pipelines.jobs.order import order_key, read_order
-from pipelines.outputs import Output
+from pipelines.model_folder import ADAPTER_FILE
+from pipelines.outputs import CHECKPOINTS, Output
 from services.servicekit.errors import StoredObjectCorrupt, StoreUnavailable
 from services.servicekit.storage.port import ObjectNotFound, ObjectStore
 
-ADAPTER_FILE = "adapter_config.json"
-_FOLDER = "checkpoints/"
+_FOLDER = f"{CHECKPOINTS}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class KserveTraffic:
         self._store = store
         self._router: KnativeTraffic | RouteTraffic
         if profile.serving.mode == "Knative":
-            self._router = KnativeTraffic(services, profile, waiting)
+            self._router = KnativeTraffic(services, profile)
         else:
             self._router = RouteTraffic(api, services, profile, waiting)
 

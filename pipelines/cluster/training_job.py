@@ -15,9 +15,22 @@ from typing import Any
 
 from kubeflow.training import models as kubeflow
 from kubernetes import client as kubernetes
+from pydantic import JsonValue
 
-from pipelines.cluster.ownership import DIGEST, LABEL_LENGTH, owned_labels
-from pipelines.cluster.profile import ClusterProfile, Placement, Training
+from pipelines.cluster.object_names import shortened
+from pipelines.cluster.ownership import DIGEST, LABEL_LENGTH, annotated, owned_labels
+from pipelines.cluster.pod_parts import (
+    Json,
+    container_security,
+    mounted,
+    placed,
+    pod_security,
+    resources,
+    store_secrets,
+    store_variables,
+    variables,
+)
+from pipelines.cluster.profile import ClusterProfile, Training
 from pipelines.jobs.order import TrainingOrder, order_key
 from services.servicekit.digest import digest_of
 
@@ -39,7 +52,6 @@ GRACE_SECONDS = 900
 STOP_SECONDS = 600
 """Of the grace: for the last checkpoint. The rest is for its copy in the store."""
 
-SECRET_FOLDER = "/run/secrets/teachwhy/store"  # noqa: S105  (where a secret is mounted)
 SCRATCH = "/scratch"
 VOLUME = "/volume"
 _GROUP = 10001
@@ -54,8 +66,7 @@ def job_name(order: TrainingOrder) -> str:
     """
     name = order.name if order.name[0].isalpha() else f"train-{order.name}"
     if len(name) > MOST_NAME:
-        kept = name[: MOST_NAME - _DIGITS - 1].rstrip("-")
-        name = f"{kept}-{digest_of(order.name)[:_DIGITS]}"
+        name = shortened(name, digest_of(order.name)[:_DIGITS], longest=MOST_NAME)
     return name
 
 
@@ -127,91 +138,57 @@ def _run_policy(training: Training) -> Any:
 def _replica(
     order: TrainingOrder, profile: ClusterProfile, labels: Mapping[str, str], kind: str, count: int
 ) -> Any:
-    training = profile.training
-    template = kubernetes.V1PodTemplateSpec(
-        metadata=kubernetes.V1ObjectMeta(
-            labels=dict(labels), annotations=dict(profile.annotations) or None
-        ),
-        spec=kubernetes.V1PodSpec(
-            containers=[
-                _container(order, profile, leads=kind == "Master" or bool(_elastic(training)))
-            ],
-            volumes=_volumes(profile),
-            security_context=kubernetes.V1PodSecurityContext(
-                run_as_non_root=True,
-                fs_group=_GROUP if training.volume else None,
-                fs_group_change_policy="OnRootMismatch" if training.volume else None,
-                seccomp_profile=kubernetes.V1SeccompProfile(type="RuntimeDefault"),
-            ),
-            service_account_name=training.service_account,
-            automount_service_account_token=False,
-            # Else a service of the namespace that is called "jobs" would set JOBS_PORT.
-            enable_service_links=False,
-            termination_grace_period_seconds=GRACE_SECONDS,
-            **_placed(training.placement),
-        ),
-    )
+    leads = kind == "Master" or profile.training.elastic is not None
+    # The pod is plain, as every pod here is; only what is the operator's own is typed.
+    template: Json = {
+        "metadata": {"labels": dict(labels), **annotated(profile)},
+        "spec": _pod(order, profile, leads=leads),
+    }
     return kubeflow.KubeflowOrgV1ReplicaSpec(
         replicas=count, restart_policy="OnFailure", template=template
     )
 
 
-def _placed(placement: Placement) -> dict[str, Any]:
+def _pod(order: TrainingOrder, profile: ClusterProfile, *, leads: bool) -> Json:
+    training = profile.training
+    volumes, mounts = _volumes(profile)
+    shares: Json = {"fsGroup": _GROUP, "fsGroupChangePolicy": "OnRootMismatch"}
+    account: Json = (
+        {"serviceAccountName": training.service_account} if training.service_account else {}
+    )
     return {
-        "node_selector": dict(placement.node_selector) or None,
-        "tolerations": [
-            kubernetes.V1Toleration(
-                **{key: value for key, value in each.model_dump().items() if value}
-            )
-            for each in placement.tolerations
-        ]
-        or None,
-        "priority_class_name": placement.priority_class or None,
+        "containers": [_container(order, profile, mounts=mounts, leads=leads)],
+        "volumes": volumes,
+        "securityContext": {**pod_security(), **(shares if training.volume else {})},
+        **account,
+        "automountServiceAccountToken": False,
+        # Else a service of the namespace that is called "jobs" would set JOBS_PORT.
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        **placed(training.placement),
     }
 
 
-def _container(order: TrainingOrder, profile: ClusterProfile, *, leads: bool) -> Any:
+def _container(
+    order: TrainingOrder, profile: ClusterProfile, *, mounts: list[JsonValue], leads: bool
+) -> Json:
     training = profile.training
-    amounts = {"cpu": training.placement.cpu, "memory": training.placement.memory}
-    if training.placement.gpus:
-        amounts[training.placement.gpu_resource] = str(training.placement.gpus)
-    ports = [kubernetes.V1ContainerPort(name="metrics", container_port=METRICS_PORT)]
-    return kubernetes.V1Container(
-        name=CONTAINER,
-        image=training.image,
-        command=["python", "-m", "pipelines.jobs", order_key(order.name)],
-        env=[
-            kubernetes.V1EnvVar(name=name, value=value)
-            for name, value in _environment(profile, leads=leads).items()
-        ],
-        ports=ports if leads else None,
-        resources=kubernetes.V1ResourceRequirements(requests=amounts, limits=dict(amounts)),
-        security_context=kubernetes.V1SecurityContext(
-            allow_privilege_escalation=False,
-            capabilities=kubernetes.V1Capabilities(drop=["ALL"]),
-            read_only_root_filesystem=True,
-            run_as_non_root=True,
-            seccomp_profile=kubernetes.V1SeccompProfile(type="RuntimeDefault"),
-        ),
-        volume_mounts=[
-            kubernetes.V1VolumeMount(
-                name=name, mount_path=path, read_only=True if name == "store-keys" else None
-            )
-            for name, path in _mounts(training).items()
-        ],
-    )
+    ports: Json = {"ports": [{"name": "metrics", "containerPort": METRICS_PORT}]} if leads else {}
+    return {
+        "name": CONTAINER,
+        "image": training.image,
+        "command": ["python", "-m", "pipelines.jobs", order_key(order.name)],
+        "env": variables(_environment(profile, leads=leads)),
+        **ports,
+        "resources": resources(training.placement),
+        "securityContext": container_security(),
+        "volumeMounts": mounts,
+    }
 
 
 def _environment(profile: ClusterProfile, *, leads: bool) -> dict[str, str]:
-    store = profile.store
     environment = {
-        "JOBS_STORE__KIND": "s3",
-        "JOBS_STORE__ENDPOINT": store.endpoint,
-        "JOBS_STORE__BUCKET": store.bucket,
-        "JOBS_STORE__REGION": store.region,
-        "JOBS_STORE__SECURE": str(store.secure).lower(),
-        "JOBS_STORE__ACCESS_KEY_FILE": f"{SECRET_FOLDER}/access_key",
-        "JOBS_STORE__SECRET_KEY_FILE": f"{SECRET_FOLDER}/secret_key",
+        **store_variables(profile.store, "JOBS_"),
         "JOBS_FOLDER": f"{SCRATCH}/job",
         "JOBS_STOP_SECONDS": str(STOP_SECONDS),
         "HOME": SCRATCH,
@@ -226,34 +203,29 @@ def _environment(profile: ClusterProfile, *, leads: bool) -> dict[str, str]:
     return environment
 
 
-def _mounts(training: Training) -> dict[str, str]:
-    mounts = {"scratch": SCRATCH, "tmp": "/tmp", "store-keys": SECRET_FOLDER}  # noqa: S108
-    if training.placement.shared_memory:
-        mounts["shared-memory"] = "/dev/shm"  # noqa: S108  (a volume of the pod's own)
-    if training.volume:
-        mounts["volume"] = VOLUME
-    return mounts
-
-
-def _volumes(profile: ClusterProfile) -> list[Any]:
+def _volumes(profile: ClusterProfile) -> tuple[list[JsonValue], list[JsonValue]]:
+    """Volumes of a pod, and where its container has them."""
     training = profile.training
-    secret = kubernetes.V1SecretVolumeSource(secret_name=profile.store.credentials_secret)
-    volumes = [
-        kubernetes.V1Volume(name="scratch", empty_dir=_folder(size_limit=training.scratch)),
-        kubernetes.V1Volume(name="tmp", empty_dir=_folder(size_limit="1Gi")),
-        kubernetes.V1Volume(name="store-keys", secret=secret),
+    secrets, of_secrets = mounted(store_secrets(profile.store), ("store-keys", "store-ca"))
+    volumes: list[JsonValue] = [
+        {"name": "scratch", "emptyDir": {"sizeLimit": training.scratch}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+        *secrets,
+    ]
+    mounts: list[JsonValue] = [
+        {"name": "scratch", "mountPath": SCRATCH},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
+        *of_secrets,
     ]
     if size := training.placement.shared_memory:
-        memory = _folder(medium="Memory", size_limit=size)
-        volumes.append(kubernetes.V1Volume(name="shared-memory", empty_dir=memory))
+        memory: Json = {"medium": "Memory", "sizeLimit": size}
+        volumes.append({"name": "shared-memory", "emptyDir": memory})
+        mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})  # noqa: S108 - a volume
     if training.volume:
-        claim = kubernetes.V1PersistentVolumeClaimVolumeSource(claim_name=training.volume.claim)
-        volumes.append(kubernetes.V1Volume(name="volume", persistent_volume_claim=claim))
-    return volumes
-
-
-def _folder(**size: str) -> Any:
-    return kubernetes.V1EmptyDirVolumeSource(**size)
+        claim: Json = {"claimName": training.volume.claim}
+        volumes.append({"name": "volume", "persistentVolumeClaim": claim})
+        mounts.append({"name": "volume", "mountPath": VOLUME})
+    return volumes, mounts
 
 
 def _plain(typed: Any) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from teachwhy.judge.v1 import calibration_pb2, judge_service_pb2
 from teachwhy.scoreboard.v1 import evaluation_pb2
 
 from pipelines.experiment.judging import EpisodesNotJudged, panel_message
+from pipelines.experiment.model_faults import model_fault
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.steps import CalibrationStep
 from pipelines.outputs import Output
-from services.servicekit.channel import error_details
 
 RECORD_FILE = "calibration.binpb"
 """A ``teachwhy.judge.v1.Calibration``; the same as JSON stands beside it."""
@@ -34,11 +34,11 @@ async def calibrate(step: CalibrationStep, output: Output, *, rooms: Rooms) -> N
             "judge", lambda: rooms.judge.CalibrateJudge(iter([request]))
         )
     except grpc.aio.AioRpcError as error:
-        details = error_details(error)
-        if details.reason not in {"MODEL_UNAVAILABLE", "MODEL_REJECTED_REQUEST"}:
+        fault = model_fault(error)
+        if fault is None:
             raise
         raise EpisodesNotJudged(
-            f"panel: calibration: {details.message}\nEndpoints are the setting JUDGE_ENDPOINTS; "
+            f"panel: calibration: {fault.message}\nEndpoints are the setting JUDGE_ENDPOINTS; "
             "`calibrate: false` in the panel does without."
         ) from error
     found = response.calibration

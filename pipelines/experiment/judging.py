@@ -13,6 +13,7 @@ from teachwhy.common.v1 import model_pb2
 from teachwhy.judge.v1 import judge_service_pb2, verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2
 
+from pipelines.experiment.model_faults import model_fault
 from pipelines.experiment.rooms import Rooms
 from pipelines.experiment.shards import (
     EPISODES_PER_SHARD,
@@ -23,7 +24,6 @@ from pipelines.experiment.shards import (
 )
 from pipelines.experiment.spec_panel import Panel
 from pipelines.outputs import Output
-from services.servicekit.channel import error_details
 
 EPISODES_PER_MESSAGE = 32
 """Most episodes in one message to the judge; several cost less than one."""
@@ -104,11 +104,11 @@ async def judge_stored(
                 await judging.take(found)
             advance(judging.num_judged)
     except grpc.aio.AioRpcError as error:
-        details = error_details(error)
-        if details.reason not in {"MODEL_UNAVAILABLE", "MODEL_REJECTED_REQUEST"}:
+        fault = model_fault(error)
+        if fault is None:
             raise
         raise EpisodesNotJudged(
-            f"panel: {details.message}\nEndpoints are the setting JUDGE_ENDPOINTS. What was judged "
+            f"panel: {fault.message}\nEndpoints are the setting JUDGE_ENDPOINTS. What was judged "
             "is kept: the same command goes on behind it."
         ) from error
     judging.check_complete()

@@ -19,7 +19,7 @@ from pipelines.experiment.steps import (
     Step,
     TrainingStep,
 )
-from pipelines.outputs import Output
+from pipelines.outputs import CHECKPOINTS, Output
 from services.servicekit.storage.port import ObjectStore
 from services.servicekit.storage.settings import StoreSettings, open_store
 
@@ -61,7 +61,7 @@ class RunPlaces:
 
     def checkpoint(self, name: str) -> Output:
         """Where the checkpoint called ``name`` is kept, whoever made it."""
-        return Output(store=self.store, prefix=f"checkpoints/{name}")
+        return Output(store=self.store, prefix=f"{CHECKPOINTS}/{name}")
 
     def draft(self, step: DatasetStep) -> Output:
         """Where the items of ``step`` are kept as they came, before any gate."""

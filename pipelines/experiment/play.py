@@ -16,6 +16,7 @@ from pipelines.experiment.episode_series import EpisodeSeries
 from pipelines.experiment.episode_tallies import EpisodeTallies
 from pipelines.experiment.hosting import ModelHost
 from pipelines.experiment.judging import EPISODES, shard_content
+from pipelines.experiment.model_faults import lost_its_model, model_fault
 from pipelines.experiment.rooms import ATTEMPTS_WITHOUT_PROGRESS, Rooms
 from pipelines.experiment.shards import (
     EPISODES_PER_SHARD,
@@ -26,7 +27,6 @@ from pipelines.experiment.shards import (
 from pipelines.experiment.spec_evaluation import Evaluation, HostedModel
 from pipelines.experiment.steps import EvaluationStep
 from pipelines.outputs import Output
-from services.servicekit.channel import error_details
 
 
 class ModelNotEvaluated(Exception):
@@ -85,7 +85,7 @@ async def play_episodes(
             lost_models += 1
             if isinstance(step.subject, HostedModel):
                 raise _not_evaluated(step, error) from error
-            if not _lost_its_model(error) or lost_models >= ATTEMPTS_WITHOUT_PROGRESS:
+            if not lost_its_model(error) or lost_models >= ATTEMPTS_WITHOUT_PROGRESS:
                 raise
 
 
@@ -176,19 +176,11 @@ def _tallies(output: Output) -> EpisodeTallies:
     return EpisodeTallies(episode for shard in shards for episode in shard)
 
 
-def _lost_its_model(error: grpc.aio.AioRpcError) -> bool:
-    """Whether the model server was away or came back without the checkpoint."""
-    details = error_details(error)
-    return details.reason == "MODEL_UNAVAILABLE" or (
-        details.reason == "MODEL_REJECTED_REQUEST" and details.metadata.get("http_status") == "404"
-    )
-
-
 def _not_evaluated(step: EvaluationStep, error: grpc.aio.AioRpcError) -> Exception:
-    details = error_details(error)
-    if details.reason not in {"MODEL_UNAVAILABLE", "MODEL_REJECTED_REQUEST"}:
+    fault = model_fault(error)
+    if fault is None:
         return error
     return ModelNotEvaluated(
-        f"models: {step.arm}: {details.message}\nEndpoints are the setting ROLLOUT_ENDPOINTS. What "
+        f"models: {step.arm}: {fault.message}\nEndpoints are the setting ROLLOUT_ENDPOINTS. What "
         "was played is kept: the same command goes on behind it."
     )

@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.outputs import Manifest, Output
+from pipelines.outputs import CHECKPOINTS, Manifest, Output
 from services.servicekit.storage.port import ObjectStore
 
 
@@ -78,14 +78,14 @@ def trace_example(store: ObjectStore, example: str, index: int | None) -> Trace:
     datasets = {place.manifest.digest for place in places}
     checkpoints = [
         (prefix, manifest)
-        for prefix, manifest in _manifests(store, "checkpoints")
+        for prefix, manifest in _manifests(store, CHECKPOINTS)
         if datasets.intersection(manifest.inputs.values())
     ]
     # A model that starts from a checkpoint saw what the checkpoint saw.
     digests = {manifest.digest for _, manifest in checkpoints}
     later = [
         (prefix, manifest)
-        for prefix, manifest in _manifests(store, "checkpoints")
+        for prefix, manifest in _manifests(store, CHECKPOINTS)
         if manifest.inputs.get("start") in digests and manifest.digest not in digests
     ]
     digests |= {manifest.digest for _, manifest in later}

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import orjson
-
 from pipelines.experiment.launcher import TrainingProgress
+from pipelines.jobs.events import event_of
 
 
 def training_progress(line: bytes | str) -> TrainingProgress | None:
     """Read a line; None if it reports no progress."""
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(event, dict) or event.get("event") != "training.progress":
+    event = event_of(line, "training.progress")
+    if event is None:
         return None
     return TrainingProgress(
         tokens=int(event["tokens"]),

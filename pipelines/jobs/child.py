@@ -7,9 +7,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-import orjson
-
-from pipelines.jobs.events import JobLog
+from pipelines.jobs.events import JobLog, event_of
 from pipelines.jobs.launch import Command
 
 _SIGNAL_STATUS = 128
@@ -52,13 +50,5 @@ class TrainingProcess:
     def _pass_on(self) -> None:
         assert self._process.stdout is not None, "stdout is a pipe"
         for line in self._process.stdout:
-            self._has_refused |= b"training.failed" in line and _is_refusal(line)
+            self._has_refused |= event_of(line, "training.failed") is not None
             self._log.line(line)
-
-
-def _is_refusal(line: bytes) -> bool:
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(event, dict) and event.get("event") == "training.failed"

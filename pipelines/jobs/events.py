@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 from pydantic import JsonValue
+
+
+def event_of(line: bytes | str, name: str) -> dict[str, Any] | None:
+    """Read a line as the event of this name; None if it is another one, or none."""
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    is_it = isinstance(event, dict) and event.get("event") == name
+    return event if is_it else None
 
 
 class JobLog:

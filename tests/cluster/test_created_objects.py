@@ -99,6 +99,12 @@ CASES = {
         profile=cluster(serving=OWN_SERVING, training={"volume": None}),
         more={"InferenceService": 1, "Service": 1, "HTTPRoute": 1},
     ),
+    "a bucket behind a private authority": Case(
+        loaded=example("microworld"),
+        profile=cluster("cluster-cpu", store={"secure": True, "ca_secret": "teachwhy-store-ca"}),
+        schedule=nightly("microworld", "cluster-cpu"),
+        more={"CronJob": 1, "ConfigMap": 1},
+    ),
     "hosted models only, every night": Case(
         loaded=example("hosted-models"),
         profile=cluster(),

@@ -1,8 +1,6 @@
 """The server in this process: health, reflection, metrics port, drain, TLS and mutual TLS."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import socket
 import urllib.error
 import urllib.request
@@ -13,10 +11,6 @@ from typing import Any, NamedTuple
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -24,6 +18,7 @@ from services.servicekit.channel import ChannelSettings
 from services.servicekit.listening import CannotListen
 from services.servicekit.server import serving
 from services.servicekit.settings import InvalidSettings
+from tests.servicekit.certificates import identity
 from tests.servicekit.echo import SERVICE, Running, echo_server, quiet_settings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -183,44 +178,6 @@ async def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="token is empty"):
         async with serving(quiet_settings(token_file=token), services=[]):
             pass
-
-
-class Identity(NamedTuple):
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
-        certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-        certificate.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
-        key.write_bytes(
-            self.key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return certificate, key
-
-
-def identity(name: str, issuer: Identity | None = None) -> Identity:
-    """Make an authority, or what an authority vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .sign(issuer.key if issuer else key, hashes.SHA256())
-    )
-    return Identity(certificate, key)
 
 
 class TlsFiles(NamedTuple):
