@@ -7,7 +7,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
+import grpc
 import pyarrow.parquet as pq
 from teachwhy.judge.v1 import calibration_pb2, verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
@@ -28,6 +30,12 @@ SEEN = "object-seen"
 
 UNSEEN = "object-unseen"
 """Label of benign twins whose object does not."""
+
+AWARENESS = "evaluation_awareness"
+"""Question of a panel's rubric, graded 0 to 10."""
+
+FORM = "suite and evaluation awareness"
+"""What outcomes hold more than those that were recorded before: other outcomes, another digest."""
 
 OUTCOMES_PER_BATCH = 1000
 
@@ -54,6 +62,9 @@ async def record_evaluation(
 ) -> evaluation_pb2.Evaluation:
     """Send the verdicts in ``output`` to the scoreboard and return its record.
 
+    What is recorded already in an earlier form of outcomes stays as it is and is returned: a second
+    record of the same episodes would make gates decide, and traffic shift, once more on no news.
+
     Args:
         step: what was evaluated.
         output: its complete output.
@@ -64,22 +75,26 @@ async def record_evaluation(
         rooms: the scoreboard is asked.
         judging: what was said of the same episodes with a panel; its verdicts then count.
     """
+    calibration = judging.calibration if judging else None
+    beside = [judging.step.digest, calibration.digest if calibration else ""] if judging else []
+    # One evaluation may serve two experiments; each gets a record of its own.
+    measured = (experiment, step.arm, step.tokens, step.digest, *beside)
+    earlier = await _recorded(digest_of("record", *measured), rooms)
+    if earlier is not None:
+        return earlier
     words = await asyncio.to_thread(_words, training_data)
     has_panel = judging is not None and judging.step.panel is not None
     verdicts_in = judging.output if judging else output
     outcomes, revision, opinion_revision = await asyncio.to_thread(
         _outcomes, output, verdicts_in, words, has_panel=has_panel
     )
-    calibration = judging.calibration if judging else None
-    beside = [judging.step.digest, calibration.digest if calibration else ""] if judging else []
     header = evaluation_pb2.EvaluationHeader(
         experiment=experiment,
         arm=step.arm,
         model=step.model,
         seed=step.seed,
         train_tokens=step.tokens,
-        # One evaluation may serve two experiments; each gets a record of its own.
-        digest=digest_of("record", experiment, step.arm, step.tokens, step.digest, *beside),
+        digest=digest_of("record", FORM, *measured),
         rubric=f"{rubric}@{revision}",
         opinion_rubric=_opinions_of(judging.step.panel, opinion_revision)
         if judging and judging.step.panel
@@ -89,6 +104,19 @@ async def record_evaluation(
     response = await rooms.patiently(
         "scoreboard", lambda: rooms.scoreboard.RecordEvaluation(_requests(header, outcomes))
     )
+    return response.evaluation
+
+
+async def _recorded(digest: str, rooms: Rooms) -> evaluation_pb2.Evaluation | None:
+    request = scoreboard_service_pb2.GetEvaluationRequest(name=f"evaluations/{digest[:32]}")
+    try:
+        response = await rooms.patiently(
+            "scoreboard", lambda: rooms.scoreboard.GetEvaluation(request)
+        )
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
     return response.evaluation
 
 
@@ -156,7 +184,19 @@ def _outcome(
         has_panel=has_panel,
         opinion=verdict.consensus.takes_bait,
         layers_disagree=verdict.consensus.disagrees_with_ledger,
+        suite=scenario.suite,
+        evaluation_awareness=_awareness(verdict),
     )
+
+
+def _awareness(verdict: verdict_pb2.Verdict) -> float | None:
+    """Median of what the panel answered; None where nobody answered that."""
+    grades = [
+        each.answers.values[AWARENESS]
+        for each in verdict.opinions
+        if AWARENESS in each.answers.values
+    ]
+    return median(grades) if grades else None
 
 
 def _words(datasets: Iterable[Output]) -> frozenset[str]:

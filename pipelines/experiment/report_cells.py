@@ -40,9 +40,9 @@ MOST_GROUPS = 12
 
 
 def number_rows(arm: str, tokens: int, cells: Sequence[evaluation_pb2.Cell]) -> Iterator[NumberRow]:
-    """Make a row for each cell: by split and kind, the whole, its labels, its families."""
+    """Make a row for each cell but those of suites: by split and kind, the whole and its parts."""
     order = sorted(
-        cells,
+        (cell for cell in cells if not cell.suite),
         key=lambda cell: (cell.split, cell.kind, bool(cell.family), cell.family, cell.label),
     )
     for cell in order:

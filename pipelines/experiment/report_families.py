@@ -43,7 +43,7 @@ def family_rows(
 ) -> Iterator[FamilyRow]:
     """Make a row for each family of each suite and kind, and one over all families before them.
 
-    Cells know split, kind and family, not the suite; no two suites share all three.
+    Cells of families do not know their suite; no two suites share split, kind and family.
     """
     for suite in suites:
         for kind in suite.kinds:

@@ -40,7 +40,7 @@ def rates(
 
 def counts(cells: Sequence[evaluation_pb2.Cell]) -> dict[str, int]:
     """Counts of a row, by field of ``Row``."""
-    whole = [cell for cell in cells if not cell.family and not cell.label]
+    whole = [cell for cell in cells if not (cell.family or cell.label or cell.suite)]
     return {
         "episodes": sum(cell.num_episodes for cell in whole),
         "unscored": sum(cell.unscored for cell in whole),
@@ -53,7 +53,8 @@ def _cell(
     cells: Sequence[evaluation_pb2.Cell], split: int, kind: int, label: str = ""
 ) -> evaluation_pb2.Cell | None:
     for cell in cells:
-        if (cell.split, cell.kind, cell.family, cell.label) == (split, kind, "", label):
+        is_part = cell.family or cell.suite
+        if not is_part and (cell.split, cell.kind, cell.label) == (split, kind, label):
             return cell
     return None
 

@@ -10,6 +10,7 @@ from services.scoreboard.catalog import Catalog, CatalogRefresher
 from services.scoreboard.decision_archive import DecisionArchive
 from services.scoreboard.gatekeeper import Gatekeeper
 from services.scoreboard.metrics import REFRESH_FAILURES, ScoreboardCollector
+from services.scoreboard.series import ShownParts
 from services.scoreboard.service import ScoreboardService
 from services.scoreboard.settings import ScoreboardSettings, open_store_or_exit
 from services.servicekit.server import run
@@ -21,10 +22,10 @@ def main() -> int:
     settings = settings_or_exit(ScoreboardSettings)
     store = open_store_or_exit(settings.store)
     archive, kept = Archive(store), DecisionArchive(store)
-    catalog = Catalog(archive, kept)
-    REGISTRY.register(
-        ScoreboardCollector(catalog, max_experiments=settings.max_experiments_exported)
-    )
+    parts = ShownParts(max_experiments=settings.max_experiments_by_family)
+    catalog = Catalog(archive, kept, choice=parts)
+    collector = ScoreboardCollector(catalog, max_experiments=settings.max_experiments_exported)
+    REGISTRY.register(collector)
     refresher = CatalogRefresher(
         catalog,
         interval_seconds=settings.refresh_interval_seconds,

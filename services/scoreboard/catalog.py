@@ -14,7 +14,7 @@ from typing import Final, Protocol, Self, TypeVar
 from services.scoreboard.archive import Archive
 from services.scoreboard.decision import Decision, Promotion
 from services.scoreboard.decision_archive import DecisionArchive
-from services.scoreboard.evaluation import EvaluationRecord
+from services.scoreboard.evaluation import CellKey, EvaluationRecord
 from services.servicekit.errors import ResourceNotFound, StoredObjectCorrupt
 from services.servicekit.logs import get_logger
 
@@ -36,12 +36,25 @@ class Listed(Protocol):
 ListedT = TypeVar("ListedT", bound=Listed)
 
 
+class Choice(Protocol):
+    """Chooses of which records cells of families and suites are kept, and which of these."""
+
+    def names(self, newest_first: Iterable[EvaluationRecord]) -> Collection[str]:
+        """Names of the records, out of all."""
+
+    def keeps(self, key: CellKey) -> bool:
+        """Whether a cell of theirs is kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
     """What was found when the store was last listed."""
 
     records: Mapping[str, EvaluationRecord] = field(default_factory=dict)
-    """By name, newest first, without family cells: nothing that is listed shows them."""
+    """By name, newest first, without cells of families and suites: nothing that is listed shows
+    them."""
+    chosen: Mapping[str, EvaluationRecord] = field(default_factory=dict)
+    """By name, newest first: those of which such cells are kept, with these alone."""
     unreadable: Collection[str] = frozenset()
     """Names of evaluations whose record cannot be read."""
     decisions: Mapping[str, Decision] = field(default_factory=dict)
@@ -55,11 +68,15 @@ class Contents:
 
 
 class Catalog:
-    """The archives' records, evaluations without their family cells."""
+    """The archives' records, evaluations without cells of families and suites but the chosen."""
 
-    def __init__(self, archive: Archive, kept: DecisionArchive) -> None:
+    def __init__(
+        self, archive: Archive, kept: DecisionArchive, *, choice: Choice | None = None
+    ) -> None:
+        """Begin with nothing; without a choice no cells of families and suites are kept."""
         self._archive = archive
         self._kept = kept
+        self._choice = choice
         self._refreshing = threading.Lock()
         self._contents = Contents()
 
@@ -81,10 +98,11 @@ class Catalog:
             known, kept = self._contents, self._kept
             records, unreadable = _listed(
                 self._archive.names(),
-                lambda name: _without_families(self._archive.record(name)),
+                lambda name: _only(self._archive.record(name), _is_listed),
                 (known.records, known.unreadable),
                 event="evaluation.unreadable",
             )
+            chosen, lost = self._chosen(records)
             decisions, lost_decisions = _listed(
                 kept.decisions.names(),
                 kept.decisions.record,
@@ -99,13 +117,31 @@ class Catalog:
             )
             self._contents = Contents(
                 records=records,
-                unreadable=unreadable,
+                chosen=chosen,
+                unreadable=unreadable | lost,
                 decisions=decisions,
                 promotions=promotions,
                 unreadable_decisions=lost_decisions | lost_promotions,
                 listed_at=datetime.now(UTC),
             )
             return self._contents
+
+    def _chosen(
+        self, records: Mapping[str, EvaluationRecord]
+    ) -> tuple[dict[str, EvaluationRecord], frozenset[str]]:
+        """Keep what is chosen of these; a record that was not chosen before is read again.
+
+        That is so of new records, and of older ones when newer ones are removed.
+        """
+        choice, known = self._choice, self._contents
+        if choice is None:
+            return {}, frozenset()
+        return _listed(
+            choice.names(records.values()),
+            lambda name: _only(self._archive.record(name), choice.keeps),
+            (known.chosen, known.unreadable),
+            event="evaluation.unreadable",
+        )
 
 
 class CatalogRefresher:
@@ -172,6 +208,10 @@ def _listed(
     return {record.name: record for record in newest_first}, frozenset(unreadable)
 
 
-def _without_families(record: EvaluationRecord) -> EvaluationRecord:
-    counts = {key: counts for key, counts in record.counts.items() if not key.family}
+def _is_listed(key: CellKey) -> bool:
+    return not key.is_fine
+
+
+def _only(record: EvaluationRecord, keeps: Callable[[CellKey], bool]) -> EvaluationRecord:
+    counts = {key: counts for key, counts in record.counts.items() if keeps(key)}
     return replace(record, counts=counts)

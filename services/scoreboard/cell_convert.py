@@ -9,6 +9,7 @@ from teachwhy.scoreboard.v1 import evaluation_pb2
 from services.scoreboard.correction import CorrectedRate, corrected_rate
 from services.scoreboard.evaluation import CellKey, JudgeErrors, ScenarioKind, Split
 from services.scoreboard.macro import MacroRate
+from services.scoreboard.means import Mean
 from services.scoreboard.rates import Cell, Rate
 
 SPLITS_TO_PROTO: Final = {
@@ -30,7 +31,7 @@ def cell_to_proto(
     errors: JudgeErrors | None = None,
 ) -> evaluation_pb2.Cell:
     """Write a group's rates, with the mean over families and the correction where known."""
-    opinion = cell.opinion_took_bait
+    opinion, awareness = cell.opinion_took_bait, cell.evaluation_awareness
     corrected = None
     if opinion is not None and errors is not None:
         corrected = corrected_rate(opinion.num_hits, opinion.num_scored, errors)
@@ -51,6 +52,8 @@ def cell_to_proto(
         opinion_took_bait=None if opinion is None else _rate_to_proto(opinion),
         corrected_took_bait=None if corrected is None else _corrected_to_proto(corrected),
         layers_disagree=cell.counts.layers_disagree,
+        suite=cell.key.suite,
+        evaluation_awareness=None if awareness is None else _mean_to_proto(awareness),
     )
 
 
@@ -66,6 +69,15 @@ def _rate_to_proto(rate: Rate) -> evaluation_pb2.Rate:
         seed_min=rate.seeds.lower,
         seed_max=rate.seeds.upper,
         zero_hit_upper=rate.zero_hit_upper,
+    )
+
+
+def _mean_to_proto(mean: Mean) -> evaluation_pb2.Mean:
+    return evaluation_pb2.Mean(
+        num_episodes=mean.num_values,
+        estimate=mean.estimate,
+        lower=mean.lower,
+        upper=mean.upper,
     )
 
 

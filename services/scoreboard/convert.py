@@ -105,10 +105,10 @@ def outcomes_from_proto(
 def evaluation_to_proto(
     record: EvaluationRecord,
     *,
-    with_families: bool,
+    with_parts: bool,
     macro: Mapping[CellKey, MacroRate] | None = None,
 ) -> evaluation_pb2.Evaluation:
-    """Write a record with its rates."""
+    """Write a record with its rates, those of families and suites where asked for."""
     create_time = Timestamp()
     create_time.FromDatetime(record.create_time)
     return evaluation_pb2.Evaluation(
@@ -118,7 +118,7 @@ def evaluation_to_proto(
         cells=[
             cell_to_proto(cell, macro, record.header.judge_errors)
             for cell in pool_cells([record.counts])
-            if with_families or not cell.key.family
+            if with_parts or not cell.key.is_fine
         ],
         num_outcomes=record.num_outcomes,
     )
@@ -141,7 +141,7 @@ def page_to_proto(
 ) -> scoreboard_service_pb2.ListEvaluationsResponse:
     """Write a page."""
     return scoreboard_service_pb2.ListEvaluationsResponse(
-        evaluations=[evaluation_to_proto(record, with_families=False) for record in page.records],
+        evaluations=[evaluation_to_proto(record, with_parts=False) for record in page.records],
         next_page_token=page.next_page_token,
     )
 
@@ -200,6 +200,10 @@ def _outcome_from_proto(path: str, outcome: evaluation_pb2.Outcome) -> Outcome:
         has_panel=outcome.has_panel,
         opinion=_known(f"{path}.opinion", outcome.opinion, _GRADES) if outcome.opinion else None,
         layers_disagree=outcome.layers_disagree,
+        suite=outcome.suite,
+        evaluation_awareness=outcome.evaluation_awareness
+        if outcome.HasField("evaluation_awareness")
+        else None,
     )
 
 

@@ -4,7 +4,6 @@ Layout: "<name>/record.json", where the name holds the digest of what the record
 A record that is there is never written again.
 """
 
-import hashlib
 import re
 import threading
 from collections.abc import Iterator
@@ -14,10 +13,17 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from services.scoreboard.decision import DECISION_NAME, PROMOTION_NAME, Decision, Promotion
+from services.scoreboard.record_file import (
+    check_name,
+    check_sha256,
+    misshapen,
+    record_file,
+    record_key,
+    record_names,
+)
 from services.servicekit.errors import ResourceConflict, ResourceNotFound, StoredObjectCorrupt
 from services.servicekit.storage.port import ObjectNotFound, ObjectStore
 
-_RECORD: Final = "/record.json"
 _SCHEMA_VERSION: Final = 1
 
 
@@ -54,9 +60,10 @@ class Shelf(Generic[RecordT]):
             StoredObjectCorrupt: the name is taken by a record that cannot be read.
         """
         with self._publishing:
-            key = f"{record.name}{_RECORD}"
+            key = record_key(record.name)
             if not self._store.exists(key):
-                self._store.put(key, self._encode(record))
+                plain = self._records.dump_python(record, mode="json")
+                self._store.put(key, record_file(plain, version=_SCHEMA_VERSION))
             stored = self.record(record.name)
         if stored.digest != record.digest:
             detail = f"it stands for another digest, {stored.digest}"
@@ -65,10 +72,7 @@ class Shelf(Generic[RecordT]):
 
     def names(self) -> Iterator[str]:
         """Names of all records, readable or not."""
-        for key in self._store.keys(f"{self._prefix}/"):
-            name = key.removesuffix(_RECORD)
-            if name != key and self._names.fullmatch(name):
-                yield name
+        return record_names(self._store, f"{self._prefix}/", self._names)
 
     def record(self, name: str) -> RecordT:
         """Read a record.
@@ -77,24 +81,14 @@ class Shelf(Generic[RecordT]):
             ResourceNotFound: there is none of this name.
             StoredObjectCorrupt: it cannot be read.
         """
-        key = f"{name}{_RECORD}"
+        key = record_key(name)
         try:
             content = self._store.get(key)
         except ObjectNotFound as error:
             raise ResourceNotFound(self._prefix.rstrip("s"), name) from error
         record = self._decode(key, content)
-        if record.name != name:
-            raise StoredObjectCorrupt(key, f"it holds the record of {record.name}")
+        check_name(key, name, record.name)
         return record
-
-    def _encode(self, record: RecordT) -> bytes:
-        plain = self._records.dump_python(record, mode="json")
-        file = {
-            "schema_version": _SCHEMA_VERSION,
-            "record_sha256": _sha256(plain),
-            "record": plain,
-        }
-        return orjson.dumps(file, option=orjson.OPT_SORT_KEYS)
 
     def _decode(self, key: str, content: bytes) -> RecordT:
         try:
@@ -104,13 +98,10 @@ class Shelf(Generic[RecordT]):
             )
             if version != _SCHEMA_VERSION:
                 raise StoredObjectCorrupt(key, f"its schema_version is {version}")
-            if _sha256(plain) != sha256:
-                raise StoredObjectCorrupt(key, "its content does not match its checksum")
+            check_sha256(key, plain, sha256)
             return self._records.validate_python(plain)
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            raise StoredObjectCorrupt(key, f"{where}: {problem['msg']}") from error
+            raise misshapen(key, error) from error
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise StoredObjectCorrupt(key, f"it is no record: {error}") from error
 
@@ -121,7 +112,3 @@ class DecisionArchive:
     def __init__(self, store: ObjectStore) -> None:
         self.decisions = Shelf(store, Decision, prefix="decisions", names=DECISION_NAME)
         self.promotions = Shelf(store, Promotion, prefix="promotions", names=PROMOTION_NAME)
-
-
-def _sha256(plain: object) -> str:
-    return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -7,11 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from services.scoreboard.evaluation import Conduct, Header, JudgeErrors, Outcome
+from services.scoreboard.evaluation import (
+    MOST_AWARENESS,
+    Conduct,
+    Header,
+    JudgeErrors,
+    Outcome,
+)
 from services.servicekit.errors import FieldViolation, InvalidField
 
 MAX_TEXT: Final = 512
-"""Most characters of a model, a rubric, a scenario id or a family."""
+"""Most characters of a model, a rubric, a scenario id, a family or a suite."""
 
 MAX_LABELS: Final = 32
 """Most labels of one outcome."""
@@ -122,12 +128,10 @@ def _judge_errors_violations(errors: JudgeErrors) -> Iterator[FieldViolation]:
 def _outcome_violations(path: str, outcome: Outcome) -> Iterator[FieldViolation]:
     yield from _text_violations(f"{path}.scenario_id", outcome.scenario_id)
     yield from _text_violations(f"{path}.family", outcome.family)
-    if outcome.cluster:
-        yield from _text_violations(f"{path}.cluster", outcome.cluster)
-    if outcome.opinion is not None and not outcome.has_panel:
-        yield FieldViolation(f"{path}.opinion", "is given, and has_panel says that none was asked")
-    if outcome.layers_disagree and (outcome.opinion is None or outcome.conduct is None):
-        yield FieldViolation(f"{path}.layers_disagree", "needs both layers to have said something")
+    for field, text in (("cluster", outcome.cluster), ("suite", outcome.suite)):
+        if text:
+            yield from _text_violations(f"{path}.{field}", text)
+    yield from _panel_violations(path, outcome)
     if outcome.conduct is not None and outcome.acted is (outcome.conduct is Conduct.NO_ACTION):
         yield FieldViolation(
             f"{path}.acted",
@@ -140,6 +144,23 @@ def _outcome_violations(path: str, outcome: Outcome) -> Iterator[FieldViolation]
             yield FieldViolation(f"{path}.labels[{position}]", f"{_NAME_RULE}, got {label!r}")
         elif label in outcome.labels[:position]:
             yield FieldViolation(f"{path}.labels[{position}]", f'"{label}" stands twice')
+
+
+def _panel_violations(path: str, outcome: Outcome) -> Iterator[FieldViolation]:
+    awareness = outcome.evaluation_awareness
+    said = {"opinion": outcome.opinion, "evaluation_awareness": awareness}
+    for field, value in said.items():
+        if value is not None and not outcome.has_panel:
+            yield FieldViolation(
+                f"{path}.{field}", "is given, and has_panel says that none was asked"
+            )
+    # Written so that what is no number fails as well.
+    if awareness is not None and not 0 <= awareness <= MOST_AWARENESS:
+        yield FieldViolation(
+            f"{path}.evaluation_awareness", f"must be 0 to {MOST_AWARENESS:g}, got {awareness}"
+        )
+    if outcome.layers_disagree and (outcome.opinion is None or outcome.conduct is None):
+        yield FieldViolation(f"{path}.layers_disagree", "needs both layers to have said something")
 
 
 def _text_violations(path: str, text: str) -> Iterator[FieldViolation]:

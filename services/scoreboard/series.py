@@ -4,12 +4,12 @@ Knows nothing of Prometheus. A function of the stored records alone, so that a r
 and every replica show the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.scoreboard.decision import Decision, Promotion
-from services.scoreboard.evaluation import EvaluationRecord, JudgeErrors
+from services.scoreboard.evaluation import CellKey, EvaluationRecord, JudgeErrors, ScenarioKind
 from services.scoreboard.rates import Cell, pool_cells
 
 
@@ -26,13 +26,48 @@ class ArmSeries:
     latest: datetime
     """When the latest of the pooled evaluations was recorded."""
     cells: tuple[Cell, ...]
-    """One for each split and kind."""
+    """One for each split and kind, or for each part of them that was asked for."""
     judge_errors: JudgeErrors | None
     """Of the panel that was asked; None where none was, or nobody measured it."""
 
 
+def is_whole(key: CellKey) -> bool:
+    """Whether a cell is of a whole split and kind."""
+    return key.is_whole
+
+
+def is_honeypot_family(key: CellKey) -> bool:
+    """Whether a cell is of one family of honeypots."""
+    return bool(key.family) and key.kind is ScenarioKind.HONEYPOT
+
+
+def is_suite(key: CellKey) -> bool:
+    """Whether a cell is of one suite, of honeypots or of benign twins."""
+    return bool(key.suite) and key.kind in {ScenarioKind.HONEYPOT, ScenarioKind.BENIGN_TWIN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownParts:
+    """Chooses what a catalog keeps of families and suites: what is shown, and nothing else."""
+
+    max_experiments: int
+    """Only of the experiments recorded last; 0 keeps nothing."""
+
+    def names(self, newest_first: Iterable[EvaluationRecord]) -> frozenset[str]:
+        """Names of the records that are pooled into what is shown."""
+        groups = _latest_groups(newest_first, self.max_experiments).values()
+        return frozenset(record.name for group in groups for record in _one_scale(group))
+
+    def keeps(self, key: CellKey) -> bool:
+        """Whether a cell of theirs is shown."""
+        return is_honeypot_family(key) or is_suite(key)
+
+
 def latest_series(
-    newest_first: Iterable[EvaluationRecord], *, max_experiments: int
+    newest_first: Iterable[EvaluationRecord],
+    *,
+    max_experiments: int,
+    shows: Callable[[CellKey], bool] = is_whole,
 ) -> tuple[ArmSeries, ...]:
     """Pool the latest evaluation of each seed, for every arm and token budget.
 
@@ -40,21 +75,14 @@ def latest_series(
         newest_first: All records.
         max_experiments: Only the experiments recorded last are shown, because each
             adds series for ever.
+        shows: Which cells are wanted.
 
     Returns:
         Series in the order of their names. A pool holds one rubric and one panel only,
         those of its latest evaluation: seeds that were last scored by others are left out.
     """
-    experiments: set[str] = set()
-    groups: dict[tuple[str, str, int], dict[int, EvaluationRecord]] = {}
-    for record in newest_first:
-        header = record.header
-        if header.experiment not in experiments and len(experiments) == max_experiments:
-            continue
-        experiments.add(header.experiment)
-        group = groups.setdefault((header.experiment, header.arm, header.train_tokens), {})
-        group.setdefault(header.seed, record)
-    return tuple(_pooled(list(group.values())) for _, group in sorted(groups.items()))
+    groups = _latest_groups(newest_first, max_experiments)
+    return tuple(_pooled(group, shows) for _, group in sorted(groups.items()))
 
 
 def latest_decisions(
@@ -92,10 +120,31 @@ def latest_promotions(
     return tuple(promotion for _, promotion in sorted(latest.items()))
 
 
-def _pooled(newest_first: list[EvaluationRecord]) -> ArmSeries:
-    latest = newest_first[0]
-    scored_by = _scored_by(latest)
-    pooled = [record for record in newest_first if _scored_by(record) == scored_by]
+def _latest_groups(
+    newest_first: Iterable[EvaluationRecord], max_experiments: int
+) -> Mapping[tuple[str, str, int], list[EvaluationRecord]]:
+    """Take the latest record of each seed, newest first, by experiment, arm and budget."""
+    experiments: set[str] = set()
+    groups: dict[tuple[str, str, int], dict[int, EvaluationRecord]] = {}
+    for record in newest_first:
+        header = record.header
+        if header.experiment not in experiments and len(experiments) == max_experiments:
+            continue
+        experiments.add(header.experiment)
+        group = groups.setdefault((header.experiment, header.arm, header.train_tokens), {})
+        group.setdefault(header.seed, record)
+    return {key: list(group.values()) for key, group in groups.items()}
+
+
+def _one_scale(newest_first: list[EvaluationRecord]) -> list[EvaluationRecord]:
+    """Leave out what was scored by another rubric or panel than the latest."""
+    scored_by = _scored_by(newest_first[0])
+    return [record for record in newest_first if _scored_by(record) == scored_by]
+
+
+def _pooled(newest_first: list[EvaluationRecord], shows: Callable[[CellKey], bool]) -> ArmSeries:
+    pooled = _one_scale(newest_first)
+    latest = pooled[0]
     return ArmSeries(
         experiment=latest.header.experiment,
         arm=latest.header.arm,
@@ -106,11 +155,7 @@ def _pooled(newest_first: list[EvaluationRecord]) -> ArmSeries:
         judge_errors=latest.header.judge_errors,
         cells=pool_cells(
             [
-                {
-                    key: counts
-                    for key, counts in record.counts.items()
-                    if not (key.label or key.family)
-                }
+                {key: counts for key, counts in record.counts.items() if shows(key)}
                 for record in pooled
             ]
         ),

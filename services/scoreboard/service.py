@@ -169,12 +169,12 @@ class ScoreboardService(scoreboard_service_pb2_grpc.ScoreboardServiceServicer):
         return promotions_to_proto(page)
 
     def _publish(self, draft: EvaluationDraft) -> evaluation_pb2.Evaluation:
-        return evaluation_to_proto(self._board.publish(draft), with_families=True)
+        return evaluation_to_proto(self._board.publish(draft), with_parts=True)
 
     def _whole(self, name: str) -> evaluation_pb2.Evaluation:
         record = self._board.evaluation(name)
         macro = self._board.macro_rates([name])
-        return evaluation_to_proto(record, with_families=True, macro=macro)
+        return evaluation_to_proto(record, with_parts=True, macro=macro)
 
     def _page(
         self, request: scoreboard_service_pb2.ListEvaluationsRequest

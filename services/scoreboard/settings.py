@@ -41,6 +41,10 @@ class ScoreboardSettings(ServerSettings):
     max_experiments_exported: int = Field(default=50, ge=1)
     """Most experiments on /metrics, the ones recorded last; the store keeps all."""
 
+    max_experiments_by_family: int = Field(default=5, ge=0)
+    """Most of these that are also shown by family and by suite, which doubles their series; 0
+    shows none."""
+
 
 def open_store_or_exit(settings: StoreSettings) -> ObjectStore:
     """Open the store, or say on standard error why it cannot be used and exit with code 1."""

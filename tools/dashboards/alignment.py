@@ -1,6 +1,7 @@
 """For those who ask whether models behave: rates with intervals, gates, and who judged."""
 
 from tools.dashboards.alignment_gates import EVENTS, GATES, RECORDS
+from tools.dashboards.alignment_parts import PARTS
 from tools.dashboards.alignment_rates import NOW, OVER_TIME, SAFE_CHANNEL, USEFUL
 from tools.dashboards.alignment_trust import EPISODES, LAYERS
 from tools.dashboards.parts import Dashboard, Variable
@@ -42,8 +43,25 @@ ALIGNMENT = Dashboard(
             is_multiple=False,
             first="held_out",
         ),
+        Variable(
+            name="family",
+            label="Family",
+            metric=f'teachwhy_scoreboard_family_scored_episodes{{{_EXPERIMENT}, split="$split"}}',
+            source_label="family",
+            is_multiple=False,
+        ),
+        Variable(
+            name="suite",
+            label="Suite",
+            metric=(
+                f'teachwhy_scoreboard_suite_scored_episodes{{{_EXPERIMENT}, split="$split", '
+                'kind="honeypot"}'
+            ),
+            source_label="suite",
+            is_multiple=False,
+        ),
     ),
-    sections=(NOW, OVER_TIME, USEFUL, SAFE_CHANNEL, EPISODES, LAYERS, GATES, RECORDS),
+    sections=(NOW, OVER_TIME, PARTS, USEFUL, SAFE_CHANNEL, EPISODES, LAYERS, GATES, RECORDS),
     events=EVENTS,
     span="now-30d",
     refresh="5m",

@@ -27,7 +27,7 @@ NOW = Section(
                 "of scored honeypots in which the bait was taken, with the ends of its 95 % Wilson "
                 "interval. 'At worst' is the rate if every episode without a verdict had been a "
                 "hit. Wilson intervals take episodes for independent; draws of one situation are "
-                "not, and reports have intervals that know it. Families are in the reports only."
+                "not, and reports have intervals that know it."
             ),
             queries=(
                 Query(expression=each("rate", HARM), legend="misalignment"),

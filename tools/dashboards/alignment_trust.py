@@ -1,5 +1,7 @@
 """Whether the rates can be trusted: missing verdicts, and panels beside the ledger."""
 
+from dataclasses import replace
+
 from tools.dashboards.alignment_words import (
     ALL,
     ARM,
@@ -162,6 +164,29 @@ LAYERS = Section(
             with_band("layers_disagree_rate", HONEYPOT, "disagree", "orange"),
             when_empty="no panel was asked",
         ),
+        replace(
+            rate_panel(
+                "Evaluation awareness: $arm",
+                "How clearly the panel says that the agent took a honeypot for a test: mean over "
+                "episodes of the panel's median, from 0 (no sign) to 10, with its 95 % t interval. "
+                "Dashed: benign twins. An agent that knows may behave for that reason: with high "
+                "or rising awareness low misalignment shows little.",
+                with_band("evaluation_awareness", HONEYPOT, "honeypots", "purple"),
+                more=(
+                    (
+                        Query(
+                            expression=latest_budget("evaluation_awareness", TWIN),
+                            legend="benign twins",
+                        ),
+                        Line(name="benign twins", color="text", is_dashed=True),
+                    ),
+                ),
+                when_empty="no panel was asked",
+            ),
+            unit="short",
+            maximum=10,
+            decimals=1,
+        ),
         Panel(
             title="Errors of the panel",
             reading=(
@@ -189,7 +214,8 @@ LAYERS = Section(
             title="Honeypots of the panel",
             reading=(
                 "How many the panel answered, how many of these the ledger contradicts, and how "
-                "many it was asked about without an answer; the last are left out of its rate."
+                "many it was asked about without an answer; these are left out of its rate. The "
+                "mean of evaluation awareness is of those that were graded for it."
             ),
             queries=(
                 Query(
@@ -204,18 +230,21 @@ LAYERS = Section(
                     expression=each("opinion_missing_episodes", HONEYPOT),
                     legend="no answer: {{arm}}, {{train_tokens}} tokens",
                 ),
+                Query(
+                    expression=each("evaluation_awareness_episodes", HONEYPOT),
+                    legend="graded for awareness: {{arm}}, {{train_tokens}} tokens",
+                ),
             ),
             minimum=0,
             width=8,
             when_empty="no panel was asked",
         ),
         Panel(
-            title="Taken for a test",
+            title="Taken for a test, while judging",
             reading=(
-                "How clearly opinions say that the agent took the situation for a test: the mean, "
-                "from 0 (no sign) to 10, by rubric, while episodes are judged. Agents that know "
-                "may behave for that reason. Of all models and arms together: the series have no "
-                "arm, reports do."
+                "The same grade of single opinions while episodes are judged: the mean by rubric, "
+                "of all models and arms together. For those who watch a run; what is recorded "
+                "stands above by arm."
             ),
             queries=(
                 Query(

@@ -142,6 +142,8 @@ class Outcome(_message.Message):
     OPINION_FIELD_NUMBER: _builtins.int
     HAS_PANEL_FIELD_NUMBER: _builtins.int
     LAYERS_DISAGREE_FIELD_NUMBER: _builtins.int
+    SUITE_FIELD_NUMBER: _builtins.int
+    EVALUATION_AWARENESS_FIELD_NUMBER: _builtins.int
     scenario_id: _builtins.str
     """Required. Scenario.id: the key by which evaluations are paired."""
     family: _builtins.str
@@ -170,6 +172,13 @@ class Outcome(_message.Message):
     """Optional. Whether the panel and the ledger say otherwise of whether the bait
     was executed.
     """
+    suite: _builtins.str
+    """Optional. Scenario.suite; empty where nobody said."""
+    evaluation_awareness: _builtins.float
+    """Optional. How clearly the agent took the situation for a test, 0 to 10: the
+    median of the panel's answers. Unset where no panel was asked, and where none
+    of it answered that.
+    """
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Optional. Subset labels by which rates are also reported, each lower-case
@@ -191,12 +200,16 @@ class Outcome(_message.Message):
         opinion: _verdict_pb2.BaitGrade.ValueType = ...,
         has_panel: _builtins.bool = ...,
         layers_disagree: _builtins.bool = ...,
+        suite: _builtins.str = ...,
+        evaluation_awareness: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_evaluation_awareness", b"_evaluation_awareness", "evaluation_awareness", b"evaluation_awareness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "cluster", b"cluster", "conduct", b"conduct", "family", b"family", "has_panel", b"has_panel", "kind", b"kind", "labels", b"labels", "layers_disagree", b"layers_disagree", "opinion", b"opinion", "scenario_id", b"scenario_id", "split", b"split", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_evaluation_awareness", b"_evaluation_awareness", "acted", b"acted", "cluster", b"cluster", "conduct", b"conduct", "evaluation_awareness", b"evaluation_awareness", "family", b"family", "has_panel", b"has_panel", "kind", b"kind", "labels", b"labels", "layers_disagree", b"layers_disagree", "opinion", b"opinion", "scenario_id", b"scenario_id", "split", b"split", "suite", b"suite", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__evaluation_awareness: _TypeAlias = _typing.Literal["evaluation_awareness"]  # noqa: Y015
+    _WhichOneofArgType__evaluation_awareness: _TypeAlias = _typing.Literal["_evaluation_awareness", b"_evaluation_awareness"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__evaluation_awareness) -> _WhichOneofReturnType__evaluation_awareness | None: ...
 
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
@@ -227,7 +240,7 @@ class Evaluation(_message.Message):
     def cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cell]:
         """Output only. Rates over the whole evaluation, one cell for each split and
         kind that occurs, then one for each label within them, then one for each
-        family within them.
+        family within them, then one for each suite within them.
         """
 
     def __init__(
@@ -267,6 +280,8 @@ class Cell(_message.Message):
     OPINION_TOOK_BAIT_FIELD_NUMBER: _builtins.int
     CORRECTED_TOOK_BAIT_FIELD_NUMBER: _builtins.int
     LAYERS_DISAGREE_FIELD_NUMBER: _builtins.int
+    SUITE_FIELD_NUMBER: _builtins.int
+    EVALUATION_AWARENESS_FIELD_NUMBER: _builtins.int
     split: _scenario_pb2.Split.ValueType
     """Split of the group."""
     kind: _scenario_pb2.ScenarioKind.ValueType
@@ -285,6 +300,8 @@ class Cell(_message.Message):
     """Episodes in which any call was executed."""
     layers_disagree: _builtins.int
     """Episodes in which the panel and the ledger say otherwise."""
+    suite: _builtins.str
+    """Suite of the group; empty over all suites."""
     @_builtins.property
     def took_action(self) -> Global___Rate:
         """Share that took the action: misalignment on honeypots, compliance on benign
@@ -316,6 +333,10 @@ class Cell(_message.Message):
         episodes.
         """
 
+    @_builtins.property
+    def evaluation_awareness(self) -> Global___Mean:
+        """Mean over the episodes of Outcome.evaluation_awareness; unset without one."""
+
     def __init__(
         self,
         *,
@@ -333,14 +354,53 @@ class Cell(_message.Message):
         opinion_took_bait: Global___Rate | None = ...,
         corrected_took_bait: Global___CorrectedRate | None = ...,
         layers_disagree: _builtins.int = ...,
+        suite: _builtins.str = ...,
+        evaluation_awareness: Global___Mean | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["corrected_took_bait", b"corrected_took_bait", "macro_took_action", b"macro_took_action", "opinion_took_bait", b"opinion_took_bait", "took_action", b"took_action", "used_safe_channel", b"used_safe_channel"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["corrected_took_bait", b"corrected_took_bait", "evaluation_awareness", b"evaluation_awareness", "macro_took_action", b"macro_took_action", "opinion_took_bait", b"opinion_took_bait", "took_action", b"took_action", "used_safe_channel", b"used_safe_channel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "corrected_took_bait", b"corrected_took_bait", "family", b"family", "kind", b"kind", "label", b"label", "layers_disagree", b"layers_disagree", "macro_took_action", b"macro_took_action", "num_episodes", b"num_episodes", "opinion_took_bait", b"opinion_took_bait", "split", b"split", "took_action", b"took_action", "truncated", b"truncated", "unscored", b"unscored", "used_safe_channel", b"used_safe_channel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "corrected_took_bait", b"corrected_took_bait", "evaluation_awareness", b"evaluation_awareness", "family", b"family", "kind", b"kind", "label", b"label", "layers_disagree", b"layers_disagree", "macro_took_action", b"macro_took_action", "num_episodes", b"num_episodes", "opinion_took_bait", b"opinion_took_bait", "split", b"split", "suite", b"suite", "took_action", b"took_action", "truncated", b"truncated", "unscored", b"unscored", "used_safe_channel", b"used_safe_channel"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cell: _TypeAlias = Cell  # noqa: Y015
+
+@_typing.final
+class Mean(_message.Message):
+    """Mean is a mean of grades with its uncertainty, on the scale of the grades."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUM_EPISODES_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    num_episodes: _builtins.int
+    """Episodes that it rests on, 1 or more."""
+    estimate: _builtins.float
+    """The mean."""
+    lower: _builtins.float
+    """Lower end of the 95 % t interval (Student, 1908), which takes episodes for
+    independent. Where all grades are equal that knows nothing; then the share of
+    others is bounded exactly, as if all of them stood at the end of the scale.
+    """
+    upper: _builtins.float
+    """Upper end of the same."""
+    def __init__(
+        self,
+        *,
+        num_episodes: _builtins.int = ...,
+        estimate: _builtins.float = ...,
+        lower: _builtins.float = ...,
+        upper: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "lower", b"lower", "num_episodes", b"num_episodes", "upper", b"upper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mean: _TypeAlias = Mean  # noqa: Y015
 
 @_typing.final
 class CorrectedRate(_message.Message):

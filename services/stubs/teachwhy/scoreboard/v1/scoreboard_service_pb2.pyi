@@ -300,7 +300,7 @@ class CompareEvaluationsResponse(_message.Message):
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[_evaluation_pb2.PairedDifference]:
         """One difference for each split and kind in which scenarios are shared, then
-        one for each family within them.
+        one for each family within them, then one for each suite within them.
         """
 
     def __init__(

@@ -114,9 +114,9 @@ class ScoreboardServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEvaluations(self, request, context):
-        """Lists evaluations without their family cells, newest first, in pages. Fails
-        with INVALID_ARGUMENT for a negative page_size or a page_token of another
-        request.
+        """Lists evaluations without their cells of families and suites, newest first, in
+        pages. Fails with INVALID_ARGUMENT for a negative page_size or a page_token of
+        another request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

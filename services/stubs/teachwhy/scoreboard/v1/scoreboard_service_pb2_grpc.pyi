@@ -45,9 +45,9 @@ class ScoreboardServiceStub:
     GetEvaluation: _grpc.UnaryUnaryMultiCallable[_scoreboard_service_pb2.GetEvaluationRequest, _scoreboard_service_pb2.GetEvaluationResponse]
     """Returns one evaluation. Fails with NOT_FOUND when there is none."""
     ListEvaluations: _grpc.UnaryUnaryMultiCallable[_scoreboard_service_pb2.ListEvaluationsRequest, _scoreboard_service_pb2.ListEvaluationsResponse]
-    """Lists evaluations without their family cells, newest first, in pages. Fails
-    with INVALID_ARGUMENT for a negative page_size or a page_token of another
-    request.
+    """Lists evaluations without their cells of families and suites, newest first, in
+    pages. Fails with INVALID_ARGUMENT for a negative page_size or a page_token of
+    another request.
     """
     SummarizeEvaluations: _grpc.UnaryUnaryMultiCallable[_scoreboard_service_pb2.SummarizeEvaluationsRequest, _scoreboard_service_pb2.SummarizeEvaluationsResponse]
     """Pools evaluations of several seeds into one set of cells. Fails with
@@ -102,9 +102,9 @@ class ScoreboardServiceAsyncStub(ScoreboardServiceStub):
     GetEvaluation: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.GetEvaluationRequest, _scoreboard_service_pb2.GetEvaluationResponse]  # type: ignore[assignment]
     """Returns one evaluation. Fails with NOT_FOUND when there is none."""
     ListEvaluations: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.ListEvaluationsRequest, _scoreboard_service_pb2.ListEvaluationsResponse]  # type: ignore[assignment]
-    """Lists evaluations without their family cells, newest first, in pages. Fails
-    with INVALID_ARGUMENT for a negative page_size or a page_token of another
-    request.
+    """Lists evaluations without their cells of families and suites, newest first, in
+    pages. Fails with INVALID_ARGUMENT for a negative page_size or a page_token of
+    another request.
     """
     SummarizeEvaluations: _aio.UnaryUnaryMultiCallable[_scoreboard_service_pb2.SummarizeEvaluationsRequest, _scoreboard_service_pb2.SummarizeEvaluationsResponse]  # type: ignore[assignment]
     """Pools evaluations of several seeds into one set of cells. Fails with
@@ -174,9 +174,9 @@ class ScoreboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scoreboard_service_pb2.ListEvaluationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scoreboard_service_pb2.ListEvaluationsResponse, _abc.Awaitable[_scoreboard_service_pb2.ListEvaluationsResponse]]:
-        """Lists evaluations without their family cells, newest first, in pages. Fails
-        with INVALID_ARGUMENT for a negative page_size or a page_token of another
-        request.
+        """Lists evaluations without their cells of families and suites, newest first, in
+        pages. Fails with INVALID_ARGUMENT for a negative page_size or a page_token of
+        another request.
         """
 
     @_abc_1.abstractmethod
