@@ -1,4 +1,6 @@
-"""Writes the table of values into the chart's README.md, from the comments in values.yaml.
+"""Writes the tables of values into the chart's README.md.
+
+Their texts are the comments in values.yaml and, for maps without keys there, values.schema.json.
 
 python -m tools.chart_readme            write it
 python -m tools.chart_readme --check    does it say what values.yaml says?
@@ -10,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -19,6 +22,25 @@ VALUES = CHART / "values.yaml"
 README = CHART / "README.md"
 BEGIN = "<!-- values: written by `python -m tools.chart_readme` -->"
 END = "<!-- values: end -->"
+
+SCHEMA = CHART / "values.schema.json"
+_ROOMS = "properties/services/properties"
+_ENDPOINT = "properties/modelEndpoints/additionalProperties"
+MAPS = {
+    "serviceDefaults.config": "definitions/commonConfig",
+    **{
+        f"services.{room}.config": f"{_ROOMS}/{room}/properties/config"
+        for room in ("dataset", "rollout", "judge", "scoreboard")
+    },
+    "services.<room>.mounts.<folder>": "definitions/mounts/additionalProperties",
+    "modelEndpoints.<name>": _ENDPOINT,
+    "modelEndpoints.<name>.apiKey": f"{_ENDPOINT}/properties/apiKey",
+    "modelEndpoints.<name>.settings": f"{_ENDPOINT}/properties/settings",
+    "serving.config": "properties/serving/properties/config",
+    "serving.services.<name>": "properties/serving/properties/services/additionalProperties",
+    "monitoring.rules.alerts.<Alert>": "definitions/alert",
+}
+"""Where the schema says what a map may hold, by the map's path."""
 
 _ROOM = re.compile(r"^services\.\w+\.(.+)$")
 _COMMENT = "# -- "
@@ -83,8 +105,7 @@ def table() -> str:
     parts: dict[str, list[str]] = {}
     for value in read_values():
         shown = json.dumps(value.default, ensure_ascii=False)
-        text = re.sub(r"([|<])", r"\\\1", value.text)
-        row = f"| `{value.path}` | `{shown}` | {text} |"
+        row = f"| `{value.path}` | `{shown}` | {_escaped(value.text)} |"
         parts.setdefault(value.path.split(".")[0], []).append(row)
     return "\n".join(
         f"### {name}\n\n| Value | Default | What |\n|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -92,11 +113,35 @@ def table() -> str:
     )
 
 
+def table_of_maps() -> str:
+    """What each entry of a map may have, as Markdown."""
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    rows = [row for path, where in MAPS.items() for row in _rows(schema, path, where)]
+    return (
+        "### What the maps hold\n\n| Value | Default | What |\n|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def _rows(schema: Any, path: str, where: str) -> Iterator[str]:
+    for step in where.split("/"):
+        schema = schema[step]
+    for name, field in schema["properties"].items():
+        if "description" in field:  # others have a path of their own, or are those of all rooms
+            default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
+            yield f"| `{path}.{name}` | {default} | {_escaped(field['description'])} |"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([|<])", r"\\\1", text)
+
+
 def written(readme: str) -> str:
-    """The README with the table in its place."""
+    """The README with the tables in their place."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{table()}\n{table_of_maps()}\n{END}{after}"
 
 
 def main() -> int:

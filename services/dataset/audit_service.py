@@ -1,6 +1,6 @@
 """Carries out AuditDataset: reads the stream, has the gates look at it, writes the report."""
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Container, Iterable
 
 from teachwhy.dataset.v1 import audit_pb2
 
@@ -12,15 +12,25 @@ from services.dataset.audit_convert import (
 from services.dataset.gates.reading import AuditedExample
 from services.dataset.gates.settings import AuditSettings
 from services.dataset.grading import Grader
+from services.dataset.metrics import count_audit
 from services.servicekit.errors import InvalidField
 
 _BEFORE_THE_FIRST = -1
+_OTHER_RECIPE = "other"
+"""What metrics call a recipe that the room does not have: callers name recipes as they like."""
 
 
 async def audit_dataset(
-    requests: AsyncIterable[audit_pb2.AuditDatasetRequest], grader: Grader | None
+    requests: AsyncIterable[audit_pb2.AuditDatasetRequest],
+    grader: Grader | None,
+    recipes: Container[str] = (),
 ) -> audit_pb2.AuditDatasetResponse:
-    """Audit a dataset as it streams in; `grader` is None where no judge is set up.
+    """Audit a dataset as it streams in, and count it by the recipe of its first example.
+
+    Args:
+        requests: settings, then examples.
+        grader: None where no judge is set up.
+        recipes: names of the room's recipes.
 
     Raises:
         InvalidField: the stream or its settings are not what the contract says.
@@ -31,7 +41,7 @@ async def audit_dataset(
     from services.dataset.gates.audit import Audit  # noqa: PLC0415
 
     audit: Audit | None = None
-    last_index = _BEFORE_THE_FIRST
+    last_index, recipe = _BEFORE_THE_FIRST, _OTHER_RECIPE
     try:
         async for request in requests:
             if audit is None:
@@ -42,6 +52,8 @@ async def audit_dataset(
                     batch = examples_from_proto(
                         request.examples.examples, field="examples.examples"
                     )
+                    if last_index == _BEFORE_THE_FIRST:
+                        recipe = _recipe_of(request.examples, recipes)
                     last_index = _checked_order(batch, last_index)
                     await audit.add(batch)
                 case "contrast":
@@ -55,7 +67,9 @@ async def audit_dataset(
                     raise InvalidField.at("content", "must be examples or contrast")
         if audit is None:
             raise InvalidField.at("settings", "is required, in the first message")
-        return report_to_proto(await audit.report())
+        report = await audit.report()
+        count_audit(recipe, report.gates)
+        return report_to_proto(report)
     finally:
         if audit is not None:
             await audit.aclose()
@@ -65,6 +79,11 @@ def _settings(request: audit_pb2.AuditDatasetRequest) -> AuditSettings:
     if request.WhichOneof("content") != "settings":
         raise InvalidField.at("settings", "is required, in the first message")
     return settings_from_proto(request.settings)
+
+
+def _recipe_of(batch: audit_pb2.ExampleBatch, recipes: Container[str]) -> str:
+    name = batch.examples[0].lineage.recipe if batch.examples else ""
+    return name if name in recipes else _OTHER_RECIPE
 
 
 def _checked_order(batch: Iterable[AuditedExample], last_index: int) -> int:

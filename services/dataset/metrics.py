@@ -1,11 +1,12 @@
 """Every metric of the dataset room."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from weakref import WeakSet
 
 from prometheus_client import Counter, Gauge
 
-from services.dataset.example import Example, Item
+from services.dataset.example import Example, Item, Rejection
+from services.dataset.gates.report import GateReport
 from services.servicekit.chat import ModelRef, Usage
 from services.servicekit.spending import MeteredChatModel
 
@@ -22,6 +23,11 @@ STAGE_REJECTIONS = Counter(
     "Items that a stage ended, by recipe and stage.",
     ("recipe", "stage"),
 )
+STAGE_PASSES = Counter(
+    "teachwhy_dataset_stage_passes_total",
+    "Items that went on past a stage, by recipe and stage.",
+    ("recipe", "stage"),
+)
 STAGE_REPLIES = Counter(
     "teachwhy_dataset_stage_replies_total",
     "Replies that stages got, from a host or from the cache.",
@@ -31,6 +37,11 @@ CACHE_HITS = Counter(
     "teachwhy_dataset_cache_hits_total",
     "Those of them that no host was asked for.",
     ("recipe",),
+)
+AUDITED = Counter(
+    "teachwhy_dataset_audited_examples_total",
+    "Examples that a gate of an audit looked at, by recipe, gate and whether it dropped them.",
+    ("recipe", "gate", "outcome"),
 )
 AUTHOR_TOKENS = Counter(
     "teachwhy_dataset_author_tokens_total",
@@ -71,11 +82,36 @@ def item_counter(recipe: str) -> Callable[[Sequence[Item]], None]:
         examples.inc(len(num_tokens))
         tokens.inc(sum(num_tokens))
         for item in items:
-            if not isinstance(item, Example):
+            if isinstance(item, Rejection):
                 ITEMS.labels(recipe=recipe, outcome=item.reason.name.lower()).inc()
-                STAGE_REJECTIONS.labels(recipe=recipe, stage=item.stage).inc()
+            _count_stages(recipe, item)
 
     return count
+
+
+def _count_stages(recipe: str, item: Item) -> None:
+    """Count an item once at each stage that it came to.
+
+    A stage that asks nobody leaves no record: it ends items and has no passes to show.
+    """
+    ended = item.stage if isinstance(item, Rejection) else None
+    # Once each: a stage that asked again has several records.
+    for stage in {record.stage for record in item.lineage.stages}:
+        STAGE_PASSES.labels(recipe=recipe, stage=stage).inc(stage != ended)
+        # The yield is a ratio of both counters, so that both must be there.
+        STAGE_REJECTIONS.labels(recipe=recipe, stage=stage).inc(0)
+    if ended is not None:
+        STAGE_REJECTIONS.labels(recipe=recipe, stage=ended).inc()
+
+
+def count_audit(recipe: str, gates: Iterable[GateReport]) -> None:
+    """Count what the gates of an audit saw; those that did not run have seen nothing."""
+    for gate in gates:
+        if gate.ran:
+            kept = AUDITED.labels(recipe=recipe, gate=gate.gate.value, outcome="kept")
+            kept.inc(gate.checked - gate.dropped)
+            dropped = AUDITED.labels(recipe=recipe, gate=gate.gate.value, outcome="dropped")
+            dropped.inc(gate.dropped)
 
 
 def answer_counter(usd_of: Callable[[ModelRef, Usage], float]) -> Callable[[ModelRef, Usage], None]:

@@ -116,4 +116,6 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         # numpy comes with the gates; a room that audits nothing does without.
         from services.dataset.audit_service import audit_dataset  # noqa: PLC0415
 
-        return await audit_dataset(request_iterator, self._studio.grader)
+        return await audit_dataset(
+            request_iterator, self._studio.grader, self._datasets.recipes.keys()
+        )

@@ -6,6 +6,7 @@ import functools
 import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
@@ -46,7 +47,8 @@ def _series(metric: MetricWrapperBase) -> Iterator[tuple[str, frozenset[str]]]:
 
 def _of_scoreboard() -> Iterator[tuple[str, frozenset[str]]]:
     """Families that the collector makes even of nothing."""
-    store = DirectoryStore(Path("nowhere"))
-    catalog = Catalog(Archive(store), DecisionArchive(store))
-    for family in ScoreboardCollector(catalog, max_experiments=1).collect():
-        yield family.name, frozenset(family._labelnames)  # type: ignore[attr-defined]
+    with TemporaryDirectory() as folder:
+        store = DirectoryStore(Path(folder))
+        catalog = Catalog(Archive(store), DecisionArchive(store))
+        for family in ScoreboardCollector(catalog, max_experiments=1).collect():
+            yield family.name, frozenset(family._labelnames)  # type: ignore[attr-defined]

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import grpc
 from teachwhy.common.v1 import model_pb2
-from teachwhy.dataset.v1 import dataset_service_pb2, dataset_service_pb2_grpc, recipe_pb2
+from teachwhy.dataset.v1 import (
+    audit_pb2,
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    example_pb2,
+    recipe_pb2,
+)
 from teachwhy.judge.v1 import judge_service_pb2, judge_service_pb2_grpc, verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2, rollout_service_pb2_grpc
 
@@ -31,6 +37,7 @@ from tests.rollout.club_pack import write_pack
 SCRAPED = (
     'count_over_time(teachwhy_dataset_items_total{outcome!="example"}[5m]) > 2',
     "count_over_time(teachwhy_dataset_stage_rejections_total[5m]) > 2",
+    'teachwhy_dataset_audited_examples_total{gate="duplicates", outcome="dropped"} > 0',
     "count_over_time(teachwhy_judge_disagreements_total[5m]) > 2",
     "count_over_time(teachwhy_judge_unusable_replies_total[5m]) > 2",
     "count_over_time(teachwhy_judge_grades_total[5m]) > 2",
@@ -118,7 +125,23 @@ def _write(stub: dataset_service_pb2_grpc.DatasetServiceStub, seed: int) -> None
     spec = recipe_pb2.DatasetSpec(
         recipe="values-questions", seed=seed, token_budget=300, language_model=author
     )
-    list(stub.GenerateExamples(dataset_service_pb2.GenerateExamplesRequest(spec=spec)))
+    written = stub.GenerateExamples(dataset_service_pb2.GenerateExamplesRequest(spec=spec))
+    items = (item for response in written for item in response.items)
+    first = next(item.example for item in items if item.HasField("example"))
+    list(items)
+    stub.AuditDataset(iter(_twice(first)))
+
+
+def _twice(example: example_pb2.Example) -> list[audit_pb2.AuditDatasetRequest]:
+    """An audit of a dataset that says the same two times."""
+    gates = audit_pb2.AuditSettings(duplicates=audit_pb2.DuplicateGate())
+    again = example_pb2.Example()
+    again.CopyFrom(example)
+    again.index += 1
+    return [
+        audit_pb2.AuditDatasetRequest(settings=gates),
+        audit_pb2.AuditDatasetRequest(examples=audit_pb2.ExampleBatch(examples=[example, again])),
+    ]
 
 
 def _play(stub: rollout_service_pb2_grpc.RolloutServiceStub) -> None:

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from teachwhy.dataset.v1 import dataset_service_pb2
+from teachwhy.judge.v1 import judge_service_pb2
+from teachwhy.rollout.v1 import rollout_service_pb2
+from teachwhy.scoreboard.v1 import scoreboard_service_pb2
 
 from pipelines.__main__ import app
 from tests.contract.tree import ROOT
@@ -20,12 +24,26 @@ CASES = sorted((Path(__file__).parent / "promtool").glob("*_test.yaml"))
 BASE = "https://github.com/teachwhy/teachwhy/blob/main/deploy/runbooks"
 OF_OTHERS = {
     "up": "Prometheus itself",
+    "process_cpu_seconds_total": "Prometheus' client",
+    "process_resident_memory_bytes": "Prometheus' client",
     "training_operator_jobs_failed_total": "Kubeflow's training operator",
 }
 """Metrics that others export, and who."""
 
 OF_TARGETS = {"namespace", "job", "instance", "pod"}
 """Labels that Prometheus puts on what it scrapes."""
+
+DURATIONS = "teachwhy:call_duration_seconds:p99_rate30m"
+SERVICES = [
+    service
+    for module in (
+        dataset_service_pb2,
+        judge_service_pb2,
+        rollout_service_pb2,
+        scoreboard_service_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+]
 
 LABELS = OF_TARGETS.union({"job_namespace"}, *exported().values())
 
@@ -204,3 +222,30 @@ def test_every_recorded_series_is_read_somewhere() -> None:
     read = {metric for rule in rules() for metric, _ in named(rule["expr"]).selectors}
 
     assert [name for name in recorded_names() if name not in read and name not in text] == []
+
+
+OF_MODELS = {"RunEpisode", "JudgeEpisode"}
+"""Calls that answer once and wait for models: their duration is not the room's."""
+
+
+def test_every_method_has_one_limit_of_latency_unless_it_streams_or_waits_for_models() -> None:
+    (latency,) = (rule for rule in alerts() if rule["alert"] == "RpcLatencyHigh")
+    (measured,) = {
+        pattern
+        for rule in rules()
+        if rule.get("record") in {DURATIONS, "teachwhy:timed_calls:increase30m"}
+        for pattern in re.findall(r'grpc_method=~"([^"]+)"', rule["expr"])
+    }
+    (lookup,), (computed,) = (
+        re.findall(rf'grpc_method{operator}"([^"]+)"', latency["expr"]) for operator in ("=~", "!~")
+    )
+
+    assert lookup == computed
+    methods = [method for service in SERVICES for method in service.methods]
+    for method in methods:
+        is_ours = not (method.client_streaming or method.server_streaming)
+        is_ours = is_ours and method.name not in OF_MODELS
+        assert bool(re.fullmatch(measured, method.name)) is is_ours, method.name
+    found = {method.name for method in methods if re.fullmatch(lookup, method.name)}
+    assert {"ListSuites", "GetEvaluation", "RecordPromotion"} <= found
+    assert {"CompareEvaluations", "CheckGate", "PlanDataset"}.isdisjoint(found)

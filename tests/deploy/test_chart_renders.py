@@ -19,6 +19,7 @@ from tests.deploy.charts import (
     rendered,
     set_to,
     text_of,
+    values_of,
 )
 from tests.deploy.object_faults import faults
 from tools.chart_golden import FOLDER, difference
@@ -31,7 +32,7 @@ TAGGED = re.compile(r"[^:@\s]+(:\d+/[^:@\s]+)?(:[\w.-]+|@sha256:[0-9a-f]{64})")
 
 @pytest.mark.parametrize("major", MAJORS)
 def test_helm_finds_nothing_to_say_against_the_chart(major: int) -> None:
-    for path in CI.values():
+    for path in (*CI.values(), *(CHART / overlay for overlay in OVERLAYS)):
         command = [str(helm_of(major)), "lint", "--strict", str(CHART), "--values", str(path)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
@@ -66,10 +67,25 @@ def test_kubernetes_takes_every_object(name: str) -> None:
     assert found == {}
 
 
+@pytest.mark.parametrize("major", MAJORS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_files_that_ship_with_the_chart_can_be_installed(overlay: str) -> None:
-    for body in rendered(CHART / overlay, flags=KNOWN):
+def test_the_files_that_ship_with_the_chart_can_be_installed(overlay: str, major: int) -> None:
+    for body in rendered(CHART / overlay, flags=KNOWN, major=major):
         assert faults(body) == []
+
+
+@pytest.mark.parametrize("name", CI)
+def test_rooms_are_alike_and_each_has_one_object_of_every_kind(name: str) -> None:
+    rooms = sorted(values_of()["services"])
+    objects = objects_of(name)
+    kinds = {"Deployment", "Service", "ServiceAccount"}
+    kinds |= {"NetworkPolicy"} if of_kind(objects, "NetworkPolicy") else set()
+
+    for kind in kinds:
+        assert [room for room in rooms if f"teachwhy-{room}" not in of_kind(objects, kind)] == []
+    for room in rooms:
+        service = of_kind(objects, "Service")[f"teachwhy-{room}"]["spec"]
+        assert service["clusterIP"] == "None", "callers spread calls over pods themselves"
 
 
 def test_no_two_objects_have_one_name() -> None:

@@ -41,7 +41,7 @@ SERVICES = {
     "scoreboard": scoreboard_service_pb2.DESCRIPTOR.services_by_name["ScoreboardService"].full_name,
 }
 PREFIXES = ("DATASET_", "JUDGE_", "ROLLOUT_", "SCOREBOARD_", "SERVING_", "PIPELINES_")
-FILES = re.compile(r'/run/secrets/[^\s"]+')
+FILES = re.compile(r'/run/secrets/[^\s"]+|/data/[^\s"]+\.\w+')
 KEYS = {
     "store": {"access_key", "secret_key"},
     "store-ca": {"ca.crt"},
@@ -74,7 +74,7 @@ def read_as_in_the_pod(
             (folder / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
             (folder / path.lstrip("/")).write_text("x", encoding="utf-8")
         if name != "HOME":
-            monkeypatch.setenv(name, value.replace("/run/secrets", f"{folder}/run/secrets"))
+            monkeypatch.setenv(name, FILES.sub(lambda found: f"{folder}{found[0]}", value))
     return read_settings(settings_of(container))
 
 
@@ -104,14 +104,29 @@ def test_every_process_takes_all_its_variables(
     assert seen >= ROOMS.keys()
 
 
+def test_a_pod_gets_longer_than_its_room_waits_and_drains() -> None:
+    told = ("services.judge.drainSeconds=40", "services.judge.config.drain_pause_seconds=20")
+
+    judge = of_kind(set_to(*told), "Deployment")["teachwhy-judge"]["spec"]["template"]["spec"]
+
+    assert variables_of(judge["containers"][0])["JUDGE_DRAIN_PAUSE_SECONDS"] == "20"
+    assert judge["terminationGracePeriodSeconds"] >= 40 + 20 + 10
+
+
 def test_further_settings_reach_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     containers = {each["name"]: each for _, each in ours("everything")}
     dataset: Any = read_as_in_the_pod(containers["dataset"], tmp_path, monkeypatch)
     serving: Any = read_as_in_the_pod(containers["kserve-container"], tmp_path, monkeypatch)
 
+    rollout: Any = read_as_in_the_pod(containers["rollout"], tmp_path, monkeypatch)
+
     assert (dataset.max_concurrency, dataset.log_level) == (8, "debug")
+    assert dataset.tokenizer_file == tmp_path / "data/tokenizer/tokenizer.json"
+    assert rollout.pack_folders == (Path("/data/packs"),)
     assert dataset.sources == {"replay": "store:chats/replay.parquet"}
+    assert (dataset.store.timeout_seconds, dataset.store.max_attempts) == (30, 4)
     assert dataset.judge == "teachwhy-judge.lab.svc:50053"
+    assert dataset.judge_channel.max_message_bytes == 33554432
     assert dataset.judge_channel.token_file.name == "token"
     assert dataset.judge_channel.key_file.name == "tls.key"
     assert serving.max_batch_size == 32

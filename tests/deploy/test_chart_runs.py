@@ -13,7 +13,16 @@ from pipelines.cluster.predictor import Served, predictor
 from pipelines.cluster.profile import ClusterProfile, Placement, Toleration
 from pipelines.experiment.bundle import Bundle
 from tests.cluster.training_orders import order
-from tests.deploy.charts import CI, Body, objects_of, of_kind, set_to, values_of
+from tests.deploy.charts import (
+    CI,
+    Body,
+    objects_of,
+    of_kind,
+    rendered,
+    set_to,
+    values_of,
+    variables_of,
+)
 from tests.deploy.object_faults import faults
 from tests.deploy.of_runs import profile_of, profile_text, scheduled
 
@@ -132,8 +141,11 @@ def test_the_profile_takes_values_that_differ_from_the_defaults(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["nightly", "everything"])
 def test_the_nightly_job_is_the_one_that_a_schedule_makes(name: str, tmp_path: Path) -> None:
-    objects = objects_of(name)
-    values = values_of(CI[name])["nightly"]
+    assert_scheduled(objects_of(name), values_of(CI[name])["nightly"], tmp_path)
+
+
+def assert_scheduled(objects: list[Body], values: Any, tmp_path: Path) -> None:
+    """Fail unless the nightly Job is the one that a schedule of these values makes."""
     own = of_kind(objects, "CronJob")["teachwhy-nightly"]
     config, other = scheduled(
         profile_of(objects, tmp_path),
@@ -170,10 +182,15 @@ def comparable(cron_job: Body) -> Any:
 
 @pytest.mark.parametrize("name", ["gpu", "everything"])
 def test_what_is_always_hosted_is_hosted_as_runs_host(name: str, tmp_path: Path) -> None:
-    profile = profile_of(objects_of(name), tmp_path)
-    hosted = values_of(CI[name])["serving"]["services"]
+    assert_hosted(objects_of(name), values_of(CI[name])["serving"]["services"], tmp_path)
 
-    for service, body in of_kind(objects_of(name), "InferenceService").items():
+
+def assert_hosted(objects: list[Body], hosted: Any, tmp_path: Path) -> None:
+    """Fail unless each InferenceService is the one that a run makes of the same checkpoint."""
+    profile = profile_of(objects, tmp_path)
+    services = of_kind(objects, "InferenceService")
+    assert services.keys() == hosted.keys()
+    for service, body in services.items():
         checkpoint = hosted[service]["checkpoint"]
         own = predictor_without_labels(body["spec"]["predictor"])
         made = predictor(Served(checkpoint=checkpoint, model=service), profile, {})
@@ -196,6 +213,28 @@ def predictor_without_labels(made: Any) -> Any:
         volume.get("secret", {}).pop("defaultMode", None)
     pod["volumes"] = sorted(pod["volumes"], key=str)
     return pod
+
+
+def test_the_authority_of_the_store_reaches_whatever_runs_make(tmp_path: Path) -> None:
+    hosted = {"agent": {"checkpoint": "constitution-s0"}}
+    objects = rendered(
+        CI["nightly"],
+        CI["tls"],
+        flags=(
+            *("--set", "minio.enabled=false"),
+            *("--set", "serving.services.agent.checkpoint=constitution-s0"),
+        ),
+    )
+    file = "/run/secrets/teachwhy/store-ca/ca.crt"
+
+    assert profile_of(objects, tmp_path).store.ca_secret == "teachwhy-store-ca"
+    assert_scheduled(objects, values_of(CI["nightly"])["nightly"], tmp_path)
+    assert_hosted(objects, hosted, tmp_path)
+    cron_job = of_kind(objects, "CronJob")["teachwhy-nightly"]
+    (nightly,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert variables_of(nightly)["PIPELINES_STORE__CA_FILE"] == file
+    predictor_of = of_kind(objects, "InferenceService")["agent"]["spec"]["predictor"]
+    assert variables_of(predictor_of["containers"][0])["SERVING_STORE__CA_FILE"] == file
 
 
 def test_a_training_of_this_profile_is_one_that_the_cluster_takes(tmp_path: Path) -> None:

@@ -2,43 +2,34 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
-from services.dataset.settings import DatasetSettings
-from services.judge.settings import JudgeSettings
-from services.rollout.settings import RolloutSettings
-from services.scoreboard.settings import ScoreboardSettings
-from services.servicekit.chat_endpoints import ChatEndpoint
-from services.servicekit.settings import ServerSettings
-from services.serving.settings import ServingSettings
 from tests.deploy.charts import CI, helm_of, merged, values_of
+from tests.deploy.schema_objects import schema_objects, with_key
 from tools.chart_readme import BEGIN, README, read_values, written
 from tools.chart_render import CHART, ChartRefused, render
 from tools.helm_binaries import MAJORS
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-ROOMS: dict[str, type[ServerSettings]] = {
-    "dataset": DatasetSettings,
-    "judge": JudgeSettings,
-    "rollout": RolloutSettings,
-    "scoreboard": ScoreboardSettings,
-}
-BY_THE_CHART = {
-    *("cache_folder", "checkpoints", "aliases", "drain_seconds", "endpoints", "host", "judge"),
-    *("judge_channel", "metrics_port", "parent_pid", "port", "store", "tls_certificate_file"),
-    *("tls_client_ca_file", "tls_key_file", "token_file", "vault_folder"),
-}
-"""Settings that other values of the chart, or nobody, may set."""
-
 FREE = {
     *("labels", "podLabels", "podAnnotations", "nodeSelector", "clientPodLabels", "environment"),
-    *("secrets", "files", "modelEndpoints", "serving.services"),
+    *("secrets", "files", "mounts", "modelEndpoints", "serving.services", "alertLabels"),
 }
 """Maps whose keys the user chooses."""
+
+OPEN = {
+    ".properties.global",
+    ".properties.modelEndpoints.additionalProperties.properties.settings.properties.extra_body",
+    ".properties.services.properties.dataset.properties.config.properties.sources",
+    ".properties.services.properties.rollout.properties.config.properties.prompt_folders",
+}
+"""Maps that hold what the room, the model's host or a parent chart has to say."""
 
 
 def everything() -> Any:
@@ -99,7 +90,30 @@ def test_no_map_of_the_schema_is_open_but_those_whose_keys_users_choose() -> Non
             for key, below in node.items():
                 yield from open_maps(below, f"{where}.{key}")
 
-    assert set(open_maps(SCHEMA, "")) == {".properties.global"}
+    assert set(open_maps(SCHEMA, "")) == OPEN
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_helm_refuses_an_unknown_key_in_every_object_there_is(major: int, tmp_path: Path) -> None:
+    objects = [each.path for each in schema_objects() if not each.has_free_keys]
+    values = everything()
+    for path in objects:
+        values = with_key(values, path, "tpyo")
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(values), encoding="utf-8")
+
+    with pytest.raises(ChartRefused) as refused:
+        render(helm_of(major), [file])
+
+    complaint = re.compile(r"(?:at ')?([^\s:']*)'?: additional propert\w+ '?tpyo", re.IGNORECASE)
+    named = {_dotted(place) for place in complaint.findall(str(refused.value))}
+    assert len(objects) > 60
+    assert {".".join(path) for path in objects if _dotted(".".join(path)) not in named} == set()
+
+
+def _dotted(place: str) -> str:
+    """A place in values as either major writes it, in one form."""
+    return re.sub(r"(?:~1|[./])+", ".", place.removeprefix("(root)")).strip(".")
 
 
 @pytest.mark.parametrize("major", MAJORS)
@@ -201,6 +215,10 @@ TRIAL = ("minio.enabled=true",)
             ),
             'services.judge.allowTo: needs "models"',
         ),
+        (
+            (*TRIAL, "vault.existingClaim=v", "services.judge.mounts./x.existingClaim=v"),
+            "services.judge.mounts: v is vault.existingClaim, which rollout alone may read",
+        ),
         ((*TRIAL, "training.nodes=2"), "training.volumeClaim: a training on several nodes"),
         ((*TRIAL, "training.elastic.enabled=true"), "training.volumeClaim: a training on several"),
         ((*TRIAL, "training.elastic.minNodes=3"), "training.elastic.minNodes: must not be above"),
@@ -236,31 +254,3 @@ def test_the_readme_has_every_value() -> None:
 
     assert BEGIN in kept
     assert kept == written(kept), "python -m tools.chart_readme"
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_can_be_told_every_setting_that_the_chart_does_not_set_itself(room: str) -> None:
-    allowed = SCHEMA["properties"]["services"]["properties"][room]["properties"]["config"]
-
-    assert set(allowed["properties"]) == ROOMS[room].model_fields.keys() - BY_THE_CHART
-
-
-def test_what_all_rooms_can_be_told_is_what_all_rooms_have() -> None:
-    common = set(SCHEMA["definitions"]["commonConfig"]["properties"])
-    serving = set(SCHEMA["properties"]["serving"]["properties"]["config"]["properties"])
-    endpoint = SCHEMA["properties"]["modelEndpoints"]["additionalProperties"]["properties"]
-
-    assert common == ServerSettings.model_fields.keys() - BY_THE_CHART
-    assert serving == ServingSettings.model_fields.keys() - BY_THE_CHART
-    assert set(endpoint["settings"]["properties"]) == ChatEndpoint.model_fields.keys() - {
-        *("base_url", "protocol", "api_key_file"),
-    }
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_ports_are_those_of_the_settings(room: str) -> None:
-    service = values_of()["services"][room]
-    fields = ROOMS[room].model_fields
-
-    assert service["port"] == fields["port"].default
-    assert service["metricsPort"] == fields["metrics_port"].default

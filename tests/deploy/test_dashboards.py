@@ -132,6 +132,10 @@ def _lost(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {ours!r} became {theirs!r}"
 
 
+def test_a_dashboard_fits_into_a_config_map(file: Path) -> None:
+    assert file.stat().st_size < 1_000_000, "Kubernetes takes 1 MiB at most"
+
+
 def test_panels_have_numbers_of_their_own(file: Path) -> None:
     numbers = [panel["id"] for panel in content_of(file)["panels"]]
 

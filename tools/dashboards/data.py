@@ -1,26 +1,32 @@
 """For those who write training data: yield, rejections, duplicates, tokens and what it costs."""
 
-from tools.dashboards.parts import Dashboard, Kind, Panel, Query, Section, Variable
+from tools.dashboards.counters import Counters
+from tools.dashboards.parts import Column, Dashboard, Kind, Panel, Query, Section, Variable
 
 _ALL = 'namespace=~"$namespace"'
 _RECIPE = f'{_ALL}, recipe=~"$recipe"'
 _NOTHING_WRITTEN = "nothing was written in this range"
 _NO_STAGES = "no recipe with stages was written in this range"
+_NO_AUDIT = "nothing was audited"
 _NO_HOST = "no model host was asked in this range"
 
 
-def _over_range(metric: str, *labels: str, matchers: str = _RECIPE) -> str:
-    by = ", ".join(labels)
-    return f"sum by ({by}) (increase(teachwhy_dataset_{metric}{{{matchers}}}[$__range]))"
-
-
-def _rate(metric: str, *labels: str, matchers: str = _RECIPE) -> str:
-    by = ", ".join(labels)
-    return f"sum by ({by}) (rate(teachwhy_dataset_{metric}{{{matchers}}}[$__rate_interval]))"
-
-
+_WRITTEN = Counters(prefix="teachwhy_dataset_", matchers=_RECIPE)
 _EXAMPLES = f'{_RECIPE}, outcome="example"'
 _REJECTIONS = f'{_RECIPE}, outcome!="example"'
+
+_PASSES = _WRITTEN.rate("stage_passes_total", "recipe", "stage")
+_ENDS = _WRITTEN.rate("stage_rejections_total", "recipe", "stage")
+
+
+def _audited(*labels: str, matchers: str = "") -> str:
+    """Ask what gates saw. An audit counts once, so that a rise from nothing is all there is."""
+    series = f"teachwhy_dataset_audited_examples_total{{{_RECIPE}{matchers}}}"
+    return f"sum by ({', '.join(labels)}) (max_over_time({series}[$__range]))"
+
+
+_DUPLICATES = ', gate="duplicates"'
+_DROPPED = ', outcome="dropped"'
 
 _YIELD = Section(
     title="Yield",
@@ -35,20 +41,20 @@ _YIELD = Section(
                 "that is read again from the store is not in it; an item written twice is."
             ),
             queries=(
-                Query(expression=_over_range("items_total", "recipe"), legend="items"),
+                Query(expression=_WRITTEN.increase("items_total", "recipe"), legend="items"),
                 Query(
-                    expression=_over_range("items_total", "recipe", matchers=_EXAMPLES),
+                    expression=_WRITTEN.increase("items_total", "recipe", matchers=_EXAMPLES),
                     legend="examples",
                 ),
                 Query(
-                    expression=_over_range("items_total", "recipe", matchers=_REJECTIONS),
+                    expression=_WRITTEN.increase("items_total", "recipe", matchers=_REJECTIONS),
                     legend="rejections",
                 ),
-                Query(expression=_over_range("tokens_total", "recipe"), legend="tokens"),
+                Query(expression=_WRITTEN.increase("tokens_total", "recipe"), legend="tokens"),
                 Query(
-                    expression=_over_range("items_total", "recipe", matchers=_EXAMPLES)
+                    expression=_WRITTEN.increase("items_total", "recipe", matchers=_EXAMPLES)
                     + " / "
-                    + _over_range("items_total", "recipe"),
+                    + _WRITTEN.increase("items_total", "recipe"),
                     legend="yield",
                 ),
             ),
@@ -63,9 +69,9 @@ _YIELD = Section(
             ),
             queries=(
                 Query(
-                    expression=_rate("items_total", "recipe", matchers=_EXAMPLES)
-                    + " / "
-                    + _rate("items_total", "recipe"),
+                    expression=_WRITTEN.ratio(
+                        "items_total", "items_total", "recipe", matchers=_EXAMPLES
+                    ),
                     legend="{{recipe}}",
                 ),
             ),
@@ -74,20 +80,15 @@ _YIELD = Section(
             maximum=1,
             when_empty=_NOTHING_WRITTEN,
         ),
-        Panel(
+        _WRITTEN.panel(
+            "items_total",
+            "outcome",
             title="Rejections, by reason",
             reading=(
                 "Items a second that are no example, by the reason: what a gate or a filter turned "
                 "down, what a model refused to write, what had not the form asked for."
             ),
-            queries=(
-                Query(
-                    expression=_rate("items_total", "outcome", matchers=_REJECTIONS),
-                    legend="{{outcome}}",
-                ),
-            ),
-            unit="cps",
-            minimum=0,
+            matchers=_REJECTIONS,
             is_stacked=True,
             when_empty="nothing was rejected in this range",
         ),
@@ -98,39 +99,46 @@ _STAGES = Section(
     title="Stages of recipes that models write",
     panels=(
         Panel(
+            title="Yield, by stage",
+            reading=(
+                "Share of the items that came to a stage and went on past it. Stages follow each "
+                "other, so the yield of a recipe is the product of its lines."
+            ),
+            queries=(
+                Query(
+                    expression=f"{_PASSES} / ({_PASSES} + {_ENDS})",
+                    legend="{{recipe}}: {{stage}}",
+                ),
+            ),
+            unit="percentunit",
+            minimum=0,
+            maximum=1,
+            when_empty=_NO_STAGES,
+        ),
+        _WRITTEN.panel(
+            "stage_replies_total",
+            "recipe",
+            "stage",
             title="Replies, by stage",
             reading=(
                 "Replies a second that stages got, from a host or kept from before. Stages follow "
                 "each other: a line far below the one before it means that items end in between. "
                 "A stage that asks again has more replies than items."
             ),
-            queries=(
-                Query(
-                    expression=_rate("stage_replies_total", "recipe", "stage"),
-                    legend="{{recipe}}: {{stage}}",
-                ),
-            ),
-            unit="cps",
-            minimum=0,
-            width=8,
+            legend="{{recipe}}: {{stage}}",
             when_empty=_NO_STAGES,
         ),
-        Panel(
+        _WRITTEN.panel(
+            "stage_rejections_total",
+            "recipe",
+            "stage",
             title="Items ended, by stage",
             reading=(
                 "Items a second that a stage made a rejection of: where the yield is lost. The "
                 "reasons are above, the texts in the dataset's rejections."
             ),
-            queries=(
-                Query(
-                    expression=_rate("stage_rejections_total", "recipe", "stage"),
-                    legend="{{recipe}}: {{stage}}",
-                ),
-            ),
-            unit="cps",
-            minimum=0,
+            legend="{{recipe}}: {{stage}}",
             is_stacked=True,
-            width=8,
             when_empty="nothing was rejected in this range",
         ),
         Panel(
@@ -141,17 +149,65 @@ _STAGES = Section(
             ),
             queries=(
                 Query(
-                    expression=_rate("cache_hits_total", "recipe")
-                    + " / "
-                    + _rate("stage_replies_total", "recipe"),
+                    expression=_WRITTEN.ratio("cache_hits_total", "stage_replies_total", "recipe"),
                     legend="{{recipe}}",
                 ),
             ),
             unit="percentunit",
             minimum=0,
             maximum=1,
-            width=8,
             when_empty=_NO_STAGES,
+        ),
+    ),
+)
+
+_AUDITS = Section(
+    title="Audits: what gates dropped",
+    panels=(
+        Panel(
+            title="Duplicates",
+            kind=Kind.NUMBERS,
+            reading=(
+                "Share of the examples in audits that nearly repeat an earlier one of the same "
+                "dataset, by recipe. Of all audits since the rooms that answered within the range "
+                "were started; a gate's own limit is 20 % unless the experiment says otherwise."
+            ),
+            queries=(
+                Query(
+                    expression=_audited("recipe", matchers=_DUPLICATES + _DROPPED)
+                    + " / "
+                    + _audited("recipe", matchers=_DUPLICATES),
+                    legend="{{recipe}}",
+                ),
+            ),
+            unit="percentunit",
+            decimals=1,
+            steps={0.1: "orange", 0.2: "red"},
+            width=8,
+            when_empty=_NO_AUDIT,
+        ),
+        Panel(
+            title="What the gates looked at",
+            kind=Kind.TABLE,
+            by=("recipe", "gate"),
+            reading=(
+                "By recipe and gate, of the same audits: examples that came to the gate, those "
+                "that it dropped, and their share. Gates stand in the order form, duplicates, "
+                "contamination, quality; the others measure and drop nothing."
+            ),
+            queries=(
+                Query(expression=_audited("recipe", "gate"), legend="examples"),
+                Query(expression=_audited("recipe", "gate", matchers=_DROPPED), legend="dropped"),
+                Query(
+                    expression=_audited("recipe", "gate", matchers=_DROPPED)
+                    + " / "
+                    + _audited("recipe", "gate"),
+                    legend="share",
+                ),
+            ),
+            columns=(Column(name="share", unit="percentunit", decimals=1),),
+            width=16,
+            when_empty=_NO_AUDIT,
         ),
     ),
 )
@@ -159,27 +215,19 @@ _STAGES = Section(
 _PACE = Section(
     title="Pace",
     panels=(
-        Panel(
+        _WRITTEN.panel(
+            "items_total",
+            "recipe",
             title="Examples",
             reading="Examples a second, by recipe, over all streams.",
-            queries=(
-                Query(
-                    expression=_rate("items_total", "recipe", matchers=_EXAMPLES),
-                    legend="{{recipe}}",
-                ),
-            ),
-            unit="cps",
-            minimum=0,
-            width=12,
+            matchers=_EXAMPLES,
             when_empty=_NOTHING_WRITTEN,
         ),
-        Panel(
+        _WRITTEN.panel(
+            "tokens_total",
+            "recipe",
             title="Tokens of examples",
             reading="Tokens a second, by recipe, as the dataset room counts them.",
-            queries=(Query(expression=_rate("tokens_total", "recipe"), legend="{{recipe}}"),),
-            unit="cps",
-            minimum=0,
-            width=12,
             when_empty=_NOTHING_WRITTEN,
         ),
     ),
@@ -188,19 +236,15 @@ _PACE = Section(
 _COST = Section(
     title="What it costs",
     panels=(
-        Panel(
+        _WRITTEN.panel(
+            "author_tokens_total",
+            "endpoint",
+            "model",
+            "direction",
             title="Tokens of authors",
             reading="Tokens a second as model hosts counted them, by model and direction.",
-            queries=(
-                Query(
-                    expression=_rate(
-                        "author_tokens_total", "endpoint", "model", "direction", matchers=_ALL
-                    ),
-                    legend="{{endpoint}}/{{model}} {{direction}}",
-                ),
-            ),
-            unit="cps",
-            minimum=0,
+            legend="{{endpoint}}/{{model}} {{direction}}",
+            matchers=_ALL,
             width=8,
             when_empty=_NO_HOST,
         ),
@@ -212,7 +256,9 @@ _COST = Section(
             ),
             queries=(
                 Query(
-                    expression=_over_range("author_usd_total", "endpoint", "model", matchers=_ALL),
+                    expression=_WRITTEN.increase(
+                        "author_usd_total", "endpoint", "model", matchers=_ALL
+                    ),
                     legend="{{endpoint}}/{{model}}",
                 ),
             ),
@@ -256,5 +302,5 @@ DATA = Dashboard(
             source_label="recipe",
         ),
     ),
-    sections=(_YIELD, _STAGES, _PACE, _COST),
+    sections=(_YIELD, _STAGES, _AUDITS, _PACE, _COST),
 )

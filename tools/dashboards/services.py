@@ -1,5 +1,6 @@
 """For those on call: rate, errors, duration and saturation of every room."""
 
+from tools.dashboards.counters import Counters
 from tools.dashboards.parts import Dashboard, Kind, Panel, Query, Section, Variable
 from tools.dashboards.services_saturation import CALL, JOB, NO_CALLS, NOT_SCRAPED, SATURATION
 from tools.dashboards.services_work import EPISODES, JUDGED
@@ -8,15 +9,15 @@ from tools.dashboards.services_work import EPISODES, JUDGED
 _OWN_CODES = "UNKNOWN|INTERNAL|UNAVAILABLE|DEADLINE_EXCEEDED|DATA_LOSS"
 
 
-def _rate(metric: str, *labels: str, matchers: str = CALL) -> str:
-    by = ", ".join(("job", *labels))
-    return f"sum by ({by}) (rate(teachwhy_{metric}{{{matchers}}}[$__rate_interval]))"
+_CALLED = Counters(prefix="teachwhy_", matchers=CALL, always_by=("job",))
 
 
 def _quantile(share: float) -> str:
-    buckets = _rate("rpc_duration_seconds_bucket", "grpc_method", "le")
-    return f"histogram_quantile({share}, {buckets})"
+    return _CALLED.quantile(share, "rpc_duration_seconds", "grpc_method")
 
+
+_HANDLED = _CALLED.rate("rpc_handled_total")
+_FAILED = _CALLED.rate("rpc_handled_total", matchers=f'{CALL}, grpc_code=~"{_OWN_CODES}"')
 
 _NOW = Section(
     title="Now",
@@ -38,7 +39,7 @@ _NOW = Section(
             title="Calls a second",
             kind=Kind.NUMBERS,
             reading="Calls that arrived, streams counting once. Health checks are not in it.",
-            queries=(Query(expression=_rate("rpc_started_total"), legend="{{job}}"),),
+            queries=(Query(expression=_CALLED.rate("rpc_started_total"), legend="{{job}}"),),
             unit="reqps",
             width=8,
             height=5,
@@ -54,9 +55,7 @@ _NOW = Section(
             ),
             queries=(
                 Query(
-                    expression="("
-                    + _rate("rpc_handled_total", matchers=f'{CALL}, grpc_code=~"{_OWN_CODES}"')
-                    + f" or 0 * {_rate('rpc_handled_total')}) / ({_rate('rpc_handled_total')} > 0)",
+                    expression=f"({_FAILED} or 0 * {_HANDLED}) / ({_HANDLED} > 0)",
                     legend="{{job}}",
                 ),
             ),
@@ -72,33 +71,23 @@ _NOW = Section(
 _CALLS = Section(
     title="Calls: rate, errors, duration",
     panels=(
-        Panel(
+        _CALLED.panel(
+            "rpc_started_total",
+            "grpc_method",
             title="Calls that arrive",
             reading="By method. A stream counts once, however many items it carries.",
-            queries=(
-                Query(
-                    expression=_rate("rpc_started_total", "grpc_method"),
-                    legend="{{job}} {{grpc_method}}",
-                ),
-            ),
             unit="reqps",
-            minimum=0,
             when_empty=NO_CALLS,
         ),
-        Panel(
+        _CALLED.panel(
+            "rpc_handled_total",
+            "grpc_code",
             title="Calls that end, by status",
             reading=(
                 "Every status that occurs. INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, "
                 "FAILED_PRECONDITION and CANCELLED are the caller's doing."
             ),
-            queries=(
-                Query(
-                    expression=_rate("rpc_handled_total", "grpc_code"),
-                    legend="{{job}} {{grpc_code}}",
-                ),
-            ),
             unit="reqps",
-            minimum=0,
             is_stacked=True,
             when_empty=NO_CALLS,
         ),
@@ -125,8 +114,7 @@ _CALLS = Section(
             ),
             queries=(
                 Query(
-                    expression="sum by (le) "
-                    f"(increase(teachwhy_rpc_duration_seconds_bucket{{{CALL}}}[$__rate_interval]))",
+                    expression=_CALLED.buckets("rpc_duration_seconds"),
                     legend="{{le}}",
                 ),
             ),
@@ -137,8 +125,11 @@ _CALLS = Section(
             title="Messages of streams",
             reading="Requests received and responses sent a second, streamed or not, by room.",
             queries=(
-                Query(expression=_rate("rpc_messages_received_total"), legend="received {{job}}"),
-                Query(expression=_rate("rpc_messages_sent_total"), legend="sent {{job}}"),
+                Query(
+                    expression=_CALLED.rate("rpc_messages_received_total"),
+                    legend="received {{job}}",
+                ),
+                Query(expression=_CALLED.rate("rpc_messages_sent_total"), legend="sent {{job}}"),
             ),
             unit="cps",
             minimum=0,
@@ -152,9 +143,7 @@ _CALLS = Section(
             ),
             queries=(
                 Query(
-                    expression=_rate("rpc_duration_seconds_sum", "grpc_method")
-                    + " / "
-                    + _rate("rpc_duration_seconds_count", "grpc_method"),
+                    expression=_CALLED.mean("rpc_duration_seconds", "grpc_method"),
                     legend="{{job}} {{grpc_method}}",
                 ),
             ),

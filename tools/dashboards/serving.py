@@ -1,5 +1,6 @@
 """For those who host checkpoints: latency, batches, queue, loads and failures."""
 
+from tools.dashboards.counters import Counters
 from tools.dashboards.parts import Dashboard, Kind, Panel, Query, Section, Variable
 
 _HOST = 'namespace=~"$namespace", instance=~"$host"'
@@ -7,26 +8,18 @@ _NO_REQUESTS = "no requests in this range"
 _NOT_SCRAPED = "no model host is scraped"
 
 
-def _rate(metric: str, *labels: str, matchers: str = _HOST) -> str:
-    by = ", ".join(labels)
-    return f"sum by ({by}) (rate(teachwhy_serving_{metric}{{{matchers}}}[$__rate_interval]))"
-
-
-def _quantile(share: float, metric: str, *labels: str) -> str:
-    return f"histogram_quantile({share}, {_rate(f'{metric}_bucket', *labels, 'le')})"
-
-
-_FAILED = f'{_HOST}, code=~"5.."'
+_HOSTS = Counters(prefix="teachwhy_serving_", matchers=_HOST)
+_FAILED = _HOSTS.rate("requests_total", matchers=f'{_HOST}, code=~"5.."')
 
 _REQUESTS = Section(
     title="Requests",
     panels=(
-        Panel(
+        _HOSTS.panel(
+            "requests_total",
+            "code",
             title="Chat requests that end, by status",
             reading="By HTTP status. 4xx are the caller's doing, 499 a caller that went away.",
-            queries=(Query(expression=_rate("requests_total", "code"), legend="{{code}}"),),
             unit="reqps",
-            minimum=0,
             is_stacked=True,
             width=8,
             when_empty=_NO_REQUESTS,
@@ -40,8 +33,7 @@ _REQUESTS = Section(
             ),
             queries=(
                 Query(
-                    expression=f"({_rate('requests_total', matchers=_FAILED)} or vector(0)) / "
-                    f"({_rate('requests_total')} > 0)",
+                    expression=f"({_FAILED} or vector(0)) / ({_HOSTS.rate('requests_total')} > 0)",
                     legend="requests",
                 ),
             ),
@@ -59,9 +51,9 @@ _REQUESTS = Section(
                 "longer than short ones, so compare like with like."
             ),
             queries=(
-                Query(expression=_quantile(0.5, "request_duration_seconds"), legend="p50"),
-                Query(expression=_quantile(0.95, "request_duration_seconds"), legend="p95"),
-                Query(expression=_quantile(0.99, "request_duration_seconds"), legend="p99"),
+                Query(expression=_HOSTS.quantile(0.5, "request_duration_seconds"), legend="p50"),
+                Query(expression=_HOSTS.quantile(0.95, "request_duration_seconds"), legend="p95"),
+                Query(expression=_HOSTS.quantile(0.99, "request_duration_seconds"), legend="p99"),
             ),
             unit="s",
             minimum=0,
@@ -82,8 +74,7 @@ _BATCHES = Section(
             ),
             queries=(
                 Query(
-                    expression="sum by (le) "
-                    f"(increase(teachwhy_serving_batch_rows_bucket{{{_HOST}}}[$__rate_interval]))",
+                    expression=_HOSTS.buckets("batch_rows"),
                     legend="{{le}}",
                 ),
             ),
@@ -95,9 +86,7 @@ _BATCHES = Section(
             reading="By host. 1 means that requests come one after the other.",
             queries=(
                 Query(
-                    expression=_rate("batch_rows_sum", "instance")
-                    + " / "
-                    + _rate("batch_rows_count", "instance"),
+                    expression=_HOSTS.mean("batch_rows", "instance"),
                     legend="{{instance}}",
                 ),
             ),
@@ -141,20 +130,14 @@ _BATCHES = Section(
             minimum=0,
             when_empty=_NO_REQUESTS,
         ),
-        Panel(
+        _HOSTS.panel(
+            "generation_failures_total",
+            "instance",
             title="Faults of models",
             reading=(
                 "Faults of a model while it computed, by host, a second. The requests of that step "
                 "end with 500; the log has the fault itself."
             ),
-            queries=(
-                Query(
-                    expression=_rate("generation_failures_total", "instance"),
-                    legend="{{instance}}",
-                ),
-            ),
-            unit="cps",
-            minimum=0,
             when_empty=_NOT_SCRAPED,
         ),
     ),
@@ -183,8 +166,7 @@ _CHECKPOINTS = Section(
             reading="Loads that ended, by outcome. Loading the same again and again is thrashing.",
             queries=(
                 Query(
-                    expression="sum by (outcome) "
-                    f"(increase(teachwhy_serving_checkpoint_loads_total{{{_HOST}}}[$__range]))",
+                    expression=_HOSTS.increase("checkpoint_loads_total", "outcome"),
                     legend="{{outcome}}",
                 ),
             ),
@@ -199,8 +181,14 @@ _CHECKPOINTS = Section(
                 "Waiting for other loads is in it."
             ),
             queries=(
-                Query(expression=_quantile(0.5, "checkpoint_load_duration_seconds"), legend="p50"),
-                Query(expression=_quantile(0.95, "checkpoint_load_duration_seconds"), legend="p95"),
+                Query(
+                    expression=_HOSTS.quantile(0.5, "checkpoint_load_duration_seconds"),
+                    legend="p50",
+                ),
+                Query(
+                    expression=_HOSTS.quantile(0.95, "checkpoint_load_duration_seconds"),
+                    legend="p95",
+                ),
             ),
             unit="s",
             minimum=0,

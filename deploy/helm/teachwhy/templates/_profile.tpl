@@ -17,7 +17,6 @@
 {{- $secrets := dict -}}
 {{- if .Values.tls.enabled }}{{ $_ := set $secrets "/run/secrets/teachwhy/tls" (include "teachwhy.tlsSecret" .) }}{{ end -}}
 {{- with .Values.auth.existingSecret }}{{ $_ := set $secrets "/run/secrets/teachwhy/auth" . }}{{ end -}}
-{{- with .Values.storage.caSecret }}{{ $_ := set $secrets "/run/secrets/teachwhy/store-ca" . }}{{ end -}}
 {{- toYaml (merge (deepCopy .Values.runner.secrets) $secrets) -}}
 {{- end -}}
 
@@ -34,9 +33,6 @@
 {{- if .Values.auth.existingSecret -}}
 {{- $_ := set $settings "PIPELINES_ROOMS_CHANNEL__TOKEN_FILE" "/run/secrets/teachwhy/auth/token" -}}
 {{- end -}}
-{{- if .Values.storage.caSecret -}}
-{{- $_ := set $settings "PIPELINES_STORE__CA_FILE" "/run/secrets/teachwhy/store-ca/ca.crt" -}}
-{{- end -}}
 {{- toYaml (merge (deepCopy .Values.runner.environment) $settings) -}}
 {{- end -}}
 
@@ -51,6 +47,9 @@ store:
   region: {{ $values.storage.region | quote }}
   secure: {{ include "teachwhy.storageSecure" . }}
   credentials_secret: {{ include "teachwhy.storageSecret" . }}
+  {{- with $values.storage.caSecret }}
+  ca_secret: {{ . }}
+  {{- end }}
 rooms:
   {{- range $room := keys $values.services | sortAlpha }}
   {{ $room }}: {{ include "teachwhy.roomAddress" (list $ $room) | quote }}

@@ -16,6 +16,10 @@
 - name: {{ $prefix }}_DRAIN_SECONDS
   value: {{ $service.drainSeconds | quote }}
 {{ include "teachwhy.storageVariables" (list $root $prefix) }}
+- name: {{ $prefix }}_STORE__TIMEOUT_SECONDS
+  value: {{ $root.Values.storage.timeoutSeconds | quote }}
+- name: {{ $prefix }}_STORE__MAX_ATTEMPTS
+  value: {{ $root.Values.storage.maxAttempts | quote }}
 {{- if $service.keepsReplies }}
 - name: {{ $prefix }}_CACHE_FOLDER
   value: /var/cache/teachwhy
@@ -29,6 +33,10 @@
 {{- if and (has "judge" $service.allowTo) $judge.enabled }}
 - name: {{ $prefix }}_JUDGE
   value: {{ include "teachwhy.roomAddress" (list $root "judge") | quote }}
+{{- with $judge.config.max_message_bytes }}
+- name: {{ $prefix }}_JUDGE_CHANNEL__MAX_MESSAGE_BYTES
+  value: {{ toJson . | quote }}
+{{- end }}
 {{- if $root.Values.tls.enabled }}
 - name: {{ $prefix }}_JUDGE_CHANNEL__CA_FILE
   value: /run/secrets/teachwhy/tls/ca.crt
@@ -126,6 +134,11 @@ default:
   mountPath: /var/lib/teachwhy/vault
   readOnly: true
 {{- end }}
+{{- range $index, $folder := keys $service.mounts | sortAlpha }}
+- name: mount-{{ $index }}
+  mountPath: {{ $folder }}
+  readOnly: true
+{{- end }}
 {{- end -}}
 
 {{- define "teachwhy.roomVolumes" -}}
@@ -166,6 +179,22 @@ default:
   persistentVolumeClaim:
     claimName: {{ $root.Values.vault.existingClaim }}
     readOnly: true
+{{- end }}
+{{- range $index, $folder := keys $service.mounts | sortAlpha }}
+{{- $source := get $service.mounts $folder }}
+- name: mount-{{ $index }}
+  {{- if $source.configMap }}
+  configMap:
+    name: {{ $source.configMap }}
+  {{- else if $source.secret }}
+  secret:
+    secretName: {{ $source.secret }}
+    defaultMode: 0440
+  {{- else }}
+  persistentVolumeClaim:
+    claimName: {{ $source.existingClaim }}
+    readOnly: true
+  {{- end }}
 {{- end }}
 {{- end -}}
 

@@ -17,6 +17,7 @@ Each takes the root. */}}
 {{- define "teachwhy.runnerFolders" -}}
 {{- $folders := fromYaml (include "teachwhy.runnerSecrets" .) -}}
 {{- $_ := set $folders "/run/secrets/teachwhy/store" (include "teachwhy.storageSecret" .) -}}
+{{- with .Values.storage.caSecret }}{{ $_ := set $folders "/run/secrets/teachwhy/store-ca" . }}{{ end -}}
 {{- toYaml $folders -}}
 {{- end -}}
 

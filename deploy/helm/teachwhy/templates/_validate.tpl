@@ -52,6 +52,11 @@
 {{- if and (gt $least 1) (ge (int $service.podDisruptionBudget.minAvailable) $least) -}}
 {{- fail (printf "services.%s.podDisruptionBudget.minAvailable: must be below the number of pods (%d), or no node can be drained" $room $least) -}}
 {{- end -}}
+{{- range $folder, $source := $service.mounts -}}
+{{- if and $source.existingClaim (eq $source.existingClaim $values.vault.existingClaim) -}}
+{{- fail (printf "services.%s.mounts: %s is vault.existingClaim, which rollout alone may read" $room $source.existingClaim) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $values.runner.enabled (not $service.enabled) -}}
 {{- fail (printf "services.%s.enabled: the runner asks all rooms; set runner.enabled=false to leave one out" $room) -}}
 {{- end -}}
