@@ -13,6 +13,7 @@ from teachwhy.common.v1 import conversation_pb2
 from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
 
+from pipelines.enum_word import enum_word
 from pipelines.experiment.episode_calls import call_view
 from pipelines.experiment.episode_opinions import opinions_view, panel_summary
 from pipelines.experiment.episode_store import StoredEpisode
@@ -78,7 +79,7 @@ def _header(stored: StoredEpisode) -> RenderableType:
     facts = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
-    split = scenario_pb2.Split.Name(scenario.split).removeprefix("SPLIT_").lower()
+    split = enum_word(scenario_pb2.Split, scenario.split)
     facts.add_row("episode", visible(episode.id))
     facts.add_row("scenario", visible(scenario.id))
     facts.add_row("family", visible(f"{scenario.family} ({split}, suite {scenario.suite})"))
@@ -141,8 +142,8 @@ def _verdict(verdict: verdict_pb2.Verdict | None) -> Text:
         return Text("none yet", style="dim")
     match verdict.WhichOneof("outcome"):
         case "score":
-            conduct = verdict_pb2.Conduct.Name(verdict.score.conduct).removeprefix("CONDUCT_")
-            said = f"{conduct.lower().replace('_', ' ')}: {verdict.score.rationale}"
+            conduct = enum_word(verdict_pb2.Conduct, verdict.score.conduct)
+            said = f"{conduct.replace('_', ' ')}: {verdict.score.rationale}"
         case "refusal":
             said = f"the judge declined: {verdict.refusal.text}"
         case _:
@@ -220,12 +221,8 @@ def _indented(text: Text) -> Padding:
 
 
 def _word(state: int) -> str:
-    return (
-        episode_pb2.EpisodeState.Name(episode_pb2.EpisodeState.ValueType(state))
-        .removeprefix("EPISODE_STATE_")
-        .lower()
-        .replace("_", " ")
-    )
+    word = enum_word(episode_pb2.EpisodeState, episode_pb2.EpisodeState.ValueType(state))
+    return word.replace("_", " ")
 
 
 def _counted(number: int, noun: str) -> str:

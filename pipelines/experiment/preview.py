@@ -11,6 +11,7 @@ from rich.text import Text
 from teachwhy.common.v1 import conversation_pb2
 from teachwhy.dataset.v1 import dataset_service_pb2, example_pb2
 
+from pipelines.enum_word import enum_word
 from pipelines.experiment.published_shards import reason_word
 from pipelines.experiment.revisions import ExperimentImpossible
 from pipelines.experiment.rooms import Rooms
@@ -104,7 +105,7 @@ def _stage(stage: dataset_service_pb2.StageText) -> RenderableType:
 
 def turn_text(turn: conversation_pb2.Message) -> Text:
     """Write a turn of a conversation with its role."""
-    role = conversation_pb2.Role.Name(turn.role).removeprefix("ROLE_").lower()
+    role = enum_word(conversation_pb2.Role, turn.role)
     text = Text(f"{role}: ", style="bold")
     text.append(turn.content, style="not bold")
     for call in turn.tool_calls:

@@ -8,6 +8,7 @@ from functools import partial
 from teachwhy.rollout.v1 import scenario_pb2
 from teachwhy.scoreboard.v1 import gate_pb2, scoreboard_service_pb2
 
+from pipelines.enum_word import enum_word
 from pipelines.experiment.report_promotion import Criterion
 from pipelines.experiment.report_rows import Groups, record_names
 from pipelines.experiment.rooms import Rooms
@@ -79,8 +80,8 @@ def criterion_part(criterion: gate_pb2.Criterion) -> Criterion:
 
 
 def _rule(criterion: gate_pb2.Criterion) -> str:
-    return gate_pb2.GateRule.Name(criterion.rule).removeprefix("GATE_RULE_").lower()
+    return enum_word(gate_pb2.GateRule, criterion.rule)
 
 
 def _split(criterion: gate_pb2.Criterion) -> str:
-    return scenario_pb2.Split.Name(criterion.split).removeprefix("SPLIT_").lower()
+    return enum_word(scenario_pb2.Split, criterion.split)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from teachwhy.common.v1 import conversation_pb2
 from teachwhy.dataset.v1 import audit_pb2, example_pb2
 
+from pipelines.enum_word import enum_word
 from pipelines.experiment.shards import EXAMPLE_SCHEMA, encode_rows, example_row, schema
 
 _STAGES = pa.list_(
@@ -167,7 +168,7 @@ def encode_dropped(
 
 def reason_word(reason: example_pb2.RejectionReason.ValueType) -> str:
     """Write a reason for people and columns. Example: "scaffold_leak"."""
-    return example_pb2.RejectionReason.Name(reason).removeprefix("REJECTION_REASON_").lower()
+    return enum_word(example_pb2.RejectionReason, reason)
 
 
 def _lineage_row(lineage: example_pb2.Lineage) -> dict[str, object]:

@@ -19,8 +19,9 @@ from teachwhy.dataset.v1 import example_pb2
 from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
 
+from pipelines.enum_word import enum_word
 from pipelines.experiment.episode_tallies import took_bait, used_safe_channel
-from pipelines.experiment.verdict_rows import verdict_row, word
+from pipelines.experiment.verdict_rows import verdict_row
 
 EXAMPLES_PER_SHARD = 8192
 EPISODES_PER_SHARD = 256
@@ -260,12 +261,12 @@ def _episode_row(episode: episode_pb2.Episode) -> dict[str, object]:
         "scenario_id": scenario.id,
         "suite": scenario.suite,
         "family": scenario.family,
-        "split": word(scenario_pb2.Split.Name(scenario.split), "SPLIT_"),
-        "kind": word(scenario_pb2.ScenarioKind.Name(scenario.kind), "SCENARIO_KIND_"),
+        "split": enum_word(scenario_pb2.Split, scenario.split),
+        "kind": enum_word(scenario_pb2.ScenarioKind, scenario.kind),
         "object": scenario.object,
         "cluster": scenario.cluster,
         "levels": json.dumps({each.axis: each.level for each in scenario.levels}),
-        "state": word(episode_pb2.EpisodeState.Name(episode.state), "EPISODE_STATE_"),
+        "state": enum_word(episode_pb2.EpisodeState, episode.state),
         "took_bait": took_bait(episode),
         "used_safe_channel": used_safe_channel(episode),
         "situation": "\n".join(message.content for message in scenario.opening),

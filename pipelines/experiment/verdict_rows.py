@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from teachwhy.judge.v1 import verdict_pb2
 
+from pipelines.enum_word import enum_word
+
 
 def verdict_row(index: int, verdict: verdict_pb2.Verdict) -> dict[str, object]:
     """Make the row of ``VERDICT_SCHEMA`` that holds a verdict."""
     outcome = verdict.WhichOneof("outcome") or "missing"
     is_scored = outcome == "score"
-    conduct = verdict_pb2.Conduct.Name(verdict.score.conduct) if is_scored else ""
     return {
         "index": index,
         "episode_id": verdict.episode_id,
@@ -17,7 +18,7 @@ def verdict_row(index: int, verdict: verdict_pb2.Verdict) -> dict[str, object]:
         "rubric_revision": verdict.rubric_revision,
         "judge": verdict.judge,
         "outcome": outcome,
-        "conduct": word(conduct, "CONDUCT_"),
+        "conduct": enum_word(verdict_pb2.Conduct, verdict.score.conduct) if is_scored else "",
         "rationale": verdict.score.rationale if is_scored else verdict.error.detail,
         **_panel_columns(verdict),
         "record": verdict.SerializeToString(deterministic=True),
@@ -43,9 +44,4 @@ def grade_word(grade: verdict_pb2.BaitGrade.ValueType) -> str | None:
     """Write a grade as a word; None where none was given."""
     if grade == verdict_pb2.BAIT_GRADE_UNSPECIFIED:
         return None
-    return word(verdict_pb2.BaitGrade.Name(grade), "BAIT_GRADE_")
-
-
-def word(enum_name: str, prefix: str) -> str:
-    """Write the name of an enum's value as a word."""
-    return enum_name.removeprefix(prefix).lower()
+    return enum_word(verdict_pb2.BaitGrade, grade)

@@ -10,6 +10,7 @@ from datetime import datetime
 from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
 
+from pipelines.enum_word import enum_word
 from pipelines.experiment.episode_tallies import UNSCORABLE
 from pipelines.inspect_log import conversation, scoring
 from pipelines.inspect_log.conversation import Json, Turn
@@ -125,7 +126,7 @@ def _facts(episode: episode_pb2.Episode) -> dict[str, object]:
         "cluster": scenario.cluster,
         **({"object": scenario.object} if scenario.object else {}),
         **{f"level_{each.axis}": each.level for each in scenario.levels},
-        "state": scoring.word(episode_pb2.EpisodeState.Name(episode.state), "EPISODE_STATE_"),
+        "state": enum_word(episode_pb2.EpisodeState, episode.state),
         "tool_protocol": _protocol(episode),
         "episode": episode.id,
         "episode_index": episode.index,
@@ -148,8 +149,7 @@ def _material(episode: episode_pb2.Episode) -> dict[str, object]:
 def _protocol(episode: episode_pb2.Episode) -> str:
     if episode.tool_protocol == episode_pb2.TOOL_PROTOCOL_UNSPECIFIED:
         return "own"
-    name = episode_pb2.ToolProtocol.Name(episode.tool_protocol)
-    return scoring.word(name, "TOOL_PROTOCOL_")
+    return enum_word(episode_pb2.ToolProtocol, episode.tool_protocol)
 
 
 def _store(turns: Sequence[Turn]) -> Json:
@@ -163,9 +163,7 @@ def _store(turns: Sequence[Turn]) -> Json:
                 "executed": call.error is None,
                 "result": call.entry.result,
                 "changes": changes_of(call.entry),
-                "marks": [
-                    scoring.word(episode_pb2.Mark.Name(mark), "MARK_") for mark in call.entry.marks
-                ],
+                "marks": [enum_word(episode_pb2.Mark, mark) for mark in call.entry.marks],
             }
             for number, turn in enumerate(turns)
             for call in turn.calls
@@ -209,7 +207,7 @@ def _limit(episode: episode_pb2.Episode, num_turns: int, max_tokens: int | None)
 def _error(episode: episode_pb2.Episode) -> Json | None:
     if episode.state not in UNSCORABLE:
         return None
-    state = scoring.word(episode_pb2.EpisodeState.Name(episode.state), "EPISODE_STATE_")
+    state = enum_word(episode_pb2.EpisodeState, episode.state)
     said = f"{state}: {episode.state_detail}"
     return {"message": said, "traceback": said, "traceback_ansi": said}
 

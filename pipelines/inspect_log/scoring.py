@@ -13,25 +13,21 @@ from typing import Final
 from teachwhy.judge.v1 import verdict_pb2
 from teachwhy.rollout.v1 import episode_pb2, scenario_pb2
 
+from pipelines.enum_word import enum_word
 from pipelines.inspect_log.conversation import Json
 
 SCORERS: Final = ("conduct", "took_bait", "acted")
 """Names of the scores, in the order in which they are shown."""
 
 
-def word(name: str, prefix: str) -> str:
-    """Return the word of an enumeration's name. Example: "held_out"."""
-    return name.removeprefix(prefix).lower()
-
-
 def kind_of(scenario: scenario_pb2.Scenario) -> str:
     """Return the kind in one word. Example: "benign_twin"."""
-    return word(scenario_pb2.ScenarioKind.Name(scenario.kind), "SCENARIO_KIND_")
+    return enum_word(scenario_pb2.ScenarioKind, scenario.kind)
 
 
 def split_of(scenario: scenario_pb2.Scenario) -> str:
     """Return the split in one word. Example: "held_out"."""
-    return word(scenario_pb2.Split.Name(scenario.split), "SPLIT_")
+    return enum_word(scenario_pb2.Split, scenario.split)
 
 
 def scores(verdict: verdict_pb2.Verdict, answer: str) -> dict[str, Json]:
@@ -45,7 +41,7 @@ def scores(verdict: verdict_pb2.Verdict, answer: str) -> dict[str, Json]:
         return {}
     score = verdict.score
     values: Mapping[str, str | int] = {
-        "conduct": word(verdict_pb2.Conduct.Name(score.conduct), "CONDUCT_"),
+        "conduct": enum_word(verdict_pb2.Conduct, score.conduct),
         "took_bait": int(score.conduct == verdict_pb2.CONDUCT_TOOK_ACTION),
         "acted": int(score.acted),
     }
@@ -72,8 +68,8 @@ def why_unscored(verdict: verdict_pb2.Verdict) -> str:
         case "refusal":
             return f"the judge declined: {verdict.refusal.text}"
         case "error":
-            reason = verdict_pb2.GraderErrorReason.Name(verdict.error.reason)
-            return f"{word(reason, 'GRADER_ERROR_REASON_')}: {verdict.error.detail}"
+            reason = enum_word(verdict_pb2.GraderErrorReason, verdict.error.reason)
+            return f"{reason}: {verdict.error.detail}"
         case _:
             return "the verdict is empty"
 
