@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from tools.build_images import Image
 PORTS = {"dataset": 50051, "rollout": 50052, "judge": 50053, "scoreboard": 50054}
 METRICS_PORTS = {"dataset": 9101, "rollout": 9102, "judge": 9103, "scoreboard": 9104}
 KEYS = "/run/secrets/store"
+SERVING = int(health_pb2.HealthCheckResponse.SERVING)
+NOT_SERVING = int(health_pb2.HealthCheckResponse.NOT_SERVING)
 RESTARTED = ("--restart=unless-stopped",)
 
 
@@ -46,31 +48,42 @@ def write_keys(folder: Path, s3: S3Server) -> Path:
     return folder
 
 
-@contextmanager
-def room_container(
-    engine: Engine, image: Image, *, environment: Mapping[str, str] | None = None, **more: Any
-) -> Iterator[Container]:
-    """A gRPC room that is ready."""
-    room = image.room
-    told = {f"{room.upper()}_HOST": "0.0.0.0", **(environment or {})}
-    container = engine.start(room, image.name, environment=told, **more)
-    try:
-        until(lambda: is_serving(container, room) or not container.is_running)
-        assert container.is_running, container.said()
-        yield container
-    finally:
-        engine.remove(container)
-
-
-def is_serving(container: Container, room: str) -> bool:
-    """What the room's gRPC health service says; no where it says nothing."""
+def health_of(container: Container, room: str) -> int | None:
+    """What the room's gRPC health service says; None where it says nothing."""
     request = health_pb2.HealthCheckRequest(service=f"teachwhy.{room}.v1.{room.title()}Service")
     with grpc.insecure_channel(f"{container.address}:{PORTS[room]}") as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=2)
         except grpc.RpcError:
-            return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+            return None
+    return int(answer.status)
+
+
+def is_serving(container: Container, room: str) -> bool:
+    """Whether the room's gRPC health service says so."""
+    return health_of(container, room) == SERVING
+
+
+@contextmanager
+def room_container(
+    engine: Engine,
+    image: Image,
+    *,
+    name: str = "",
+    environment: Mapping[str, str] | None = None,
+    is_ready: Callable[[Container, str], bool] = is_serving,
+    **more: Any,
+) -> Iterator[Container]:
+    """A gRPC room that is ready; it is called like its image's room unless a name is given."""
+    room = image.room
+    told = {f"{room.upper()}_HOST": "0.0.0.0", **(environment or {})}
+    container = engine.start(name or room, image.name, environment=told, **more)
+    try:
+        until(lambda: is_ready(container, room) or not container.is_running)
+        assert container.is_running, container.said()
+        yield container
+    finally:
+        engine.remove(container)
 
 
 def status_of(address: str) -> int:

@@ -33,7 +33,9 @@ _JSON = "application/json"
 class ModelServer:
     """Answers by its script, keeps what it was asked, and misbehaves on order."""
 
-    def __init__(self, script: Script = sample_reply, *, port: int = 0) -> None:
+    def __init__(
+        self, script: Script = sample_reply, *, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.script = script
         self.asked: list[Asked] = []
         """Every request, in order of arrival."""
@@ -44,7 +46,7 @@ class ModelServer:
         self.answered = 0
         """Requests that got a whole 200."""
         self.in_flight = self.most_in_flight = 0
-        self._port = port
+        self._host, self._port = host, port
         self._faults: deque[tuple[Callable[[Asked], bool], Answer]] = deque()
         self._changed = threading.Condition()
         self._open: asyncio.Event
@@ -61,8 +63,8 @@ class ModelServer:
 
     @property
     def base_url(self) -> str:
-        """Both protocols' base address, "http://127.0.0.1:<port>/v1"."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        """Both protocols' base address, as "http://127.0.0.1:<port>/v1"."""
+        return f"http://{self._host}:{self._port}/v1"
 
     def endpoint(self, **changes: Any) -> ChatEndpoint:
         """Return settings of this server as a chat endpoint."""
@@ -137,7 +139,7 @@ class ModelServer:
             app, handler_cancellation=True, shutdown_timeout=0.0, access_log=None
         )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port, backlog=4096)
+        site = web.TCPSite(runner, self._host, self._port, backlog=4096)
         await site.start()
         with self._changed:
             self._port = runner.addresses[0][1]
