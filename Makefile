@@ -65,7 +65,7 @@ lock: $(READY) ## resolve all extras anew and write the locks
 .PHONY: test
 test: export OMP_NUM_THREADS := 1
 test: $(READY) ## all tests; one folder: make test TESTS=tests/judge
-	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 .PHONY: test-containers
 test-containers: $(READY) ## build the images and run the loop across containers (root, Linux, 10 minutes)
 	@$(PY) -m tools.container_stage

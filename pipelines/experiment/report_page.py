@@ -6,13 +6,10 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
-from matplotlib import rc_context, rcParams
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from pipelines.experiment.reason_table import reasons_counts, reasons_heading
 from pipelines.experiment.report import FamilyRow, Report, Row
@@ -42,6 +39,9 @@ from pipelines.experiment.report_promotion import number as criterion_number
 from pipelines.experiment.report_table import efficiency_sentence
 from pipelines.experiment.report_words import calibration_line, describe, describe_error
 from pipelines.experiment.steps import short_tokens
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _GREY = "#7d8590"
 """Legible on a light and on a dark background."""
@@ -145,6 +145,10 @@ def _label(row: Row) -> str:
 
 def _svg(draw: Callable[[Axes], None], *, height: float) -> Markup:
     """Draw on a transparent figure; height in inches. Same drawing, same bytes."""
+    # A third of the start of every command, and few draw.
+    from matplotlib import rc_context, rcParams  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     with rc_context():
         rcParams.update(_STYLE)
         figure = Figure(figsize=(8.5, height), layout="constrained")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.cluster_run import ClusterRun, cluster_run
 from tests.cluster.made_objects import assert_as_planned, made_objects
-from tests.experiment.tiny_run import running, write_experiment
+from tests.experiment.tiny_run import write_experiment
 from tests.servicekit.s3_server import started_s3_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -23,7 +23,7 @@ def cluster(tmp_path: Path) -> Iterator[ClusterRun]:
 
 
 def test_a_run_on_a_cluster_survives_its_end_and_finds_what_a_local_one_finds(
-    cluster: ClusterRun, tmp_path: Path
+    cluster: ClusterRun, whole_run: Path, tmp_path: Path
 ) -> None:
     experiment = write_experiment(tmp_path)
     registry = cluster.fake.registry
@@ -51,9 +51,7 @@ def test_a_run_on_a_cluster_survives_its_end_and_finds_what_a_local_one_finds(
     cluster.run("run", str(experiment))
     assert registry.version == version, "everything is in the store: nothing is made again"
 
-    with running(experiment, tmp_path / "here") as local:
-        local.finish()
-    here = orjson.loads((tmp_path / "here" / "tiny" / "report.json").read_bytes())
+    here = orjson.loads((whole_run / "tiny" / "report.json").read_bytes())
     assert cluster.report("tiny")["results"] == here["results"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.tree import ROOT, imported_modules, modules, name_of, syntax
+from tests.contract.tree import ROOT, imported_modules, modules, name_of
 
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 # The packages that only some folders may import, directly or not; heavy ones among them.
@@ -51,7 +51,7 @@ def test_a_package_with_an_owner_is_imported_by_nobody_else(package: str) -> Non
     importers = {
         name_of(path)
         for path in modules("services", "pipelines")
-        if any(name.partition(".")[0] == package for name in imported_modules(syntax(path)))
+        if any(name.partition(".")[0] == package for name in imported_modules(path))
     }
 
     assert {name for name in importers if not name.startswith(OWNERS[package])} == set()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.tree import ROOMS, ROOT, imported_modules, modules, name_of, syntax
+from tests.contract.tree import ROOMS, ROOT, imported_modules, modules, name_of
 from tools.container_stage import CannotRun, main
 from tools.image_parts import IMAGES, SHARED, requirements
 
@@ -42,7 +42,7 @@ def test_an_image_holds_all_of_ours_that_its_code_imports(room: str) -> None:
     missing = {
         f"{name_of(path)}: {name}"
         for path in modules(*folders)
-        for name in imported_modules(syntax(path))
+        for name in imported_modules(path)
         if name.startswith("services.") and name.split(".")[1] not in held
     }
 

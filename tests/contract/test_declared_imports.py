@@ -2,14 +2,15 @@
 
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.contract.tree import ROOT, imported_modules, modules, syntax
+from tests.contract.tree import ROOT, imported_modules, modules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS_BY_FOLDER = {
@@ -44,17 +45,22 @@ def _declared(extras: list[str]) -> Iterator[str]:
             yield canonicalize_name(requirement.name)
 
 
+@cache
+def _providers() -> Mapping[str, list[str]]:
+    """Installed packages by the name that is imported."""
+    return {**ELSEWHERE, **packages_distributions()}
+
+
 def _imported(folder: str) -> Iterator[tuple[str, set[str]]]:
-    providers = {**ELSEWHERE, **packages_distributions()}
     for path in modules(folder):
         if path.parent.name == "peers" and path.stem not in {"__init__", "environments"}:
             continue  # runs in the environment of the peer it measures
-        for name in imported_modules(syntax(path)):
+        for name in imported_modules(path):
             top = name.partition(".")[0]
             if top in sys.stdlib_module_names or top in OWN:
                 continue
             shared = ".".join(name.split(".")[:2])
-            names = [GOOGLE[shared]] if shared in GOOGLE else providers.get(top, [])
+            names = [GOOGLE[shared]] if shared in GOOGLE else _providers().get(top, [])
             yield name, {canonicalize_name(provider) for provider in names}
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.contract.tree import modules, name_of, syntax
@@ -14,8 +15,10 @@ CONSTRUCTORS = {
 NAME = re.compile(r"teachwhy(_[a-z0-9]+){2,}")
 
 
-def _definitions() -> Iterator[tuple[Path, ast.Call]]:
+@cache
+def _definitions() -> list[tuple[Path, ast.Call]]:
     """Every call that makes a metric, and the module it stands in."""
+    found: list[tuple[Path, ast.Call]] = []
     for path in modules("services", "pipelines"):
         tree = syntax(path)
         imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
@@ -25,9 +28,9 @@ def _definitions() -> Iterator[tuple[Path, ast.Call]]:
             if (node.module or "").startswith("prometheus_client")
             for alias in node.names
         }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _called(node) in imported & CONSTRUCTORS:
-                yield path, node
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        found += [(path, call) for call in calls if _called(call) in imported & CONSTRUCTORS]
+    return found
 
 
 def _called(call: ast.Call) -> str:

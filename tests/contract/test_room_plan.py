@@ -70,7 +70,7 @@ def test_domain_modules_know_nothing_of_the_wire(room: str) -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in (SERVICES / room).rglob("*.py")
         if not is_edge(path.stem)
-        for name in imported_modules(syntax(path))
+        for name in imported_modules(path)
         if name.partition(".")[0] in WIRE
     }
 

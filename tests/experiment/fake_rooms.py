@@ -21,6 +21,7 @@ from teachwhy.dataset.v1 import (
     example_pb2,
     recipe_pb2,
 )
+from teachwhy.judge.v1 import judge_service_pb2_grpc
 from teachwhy.rollout.v1 import rollout_service_pb2, rollout_service_pb2_grpc
 
 from pipelines.experiment.rooms import RoomAddresses, Rooms
@@ -298,20 +299,27 @@ def dropping(indexes: set[int], *, max_share: float = 1.0) -> Audit:
 
 
 @asynccontextmanager
-async def serving(dataset: FakeDatasetRoom) -> AsyncIterator[Rooms]:
-    """Serve the rooms for as long as the block runs."""
+async def serving(
+    dataset: dataset_service_pb2_grpc.DatasetServiceServicer | None = None,
+    *,
+    rollout: rollout_service_pb2_grpc.RolloutServiceServicer | None = None,
+    judge: judge_service_pb2_grpc.JudgeServiceServicer | None = None,
+) -> AsyncIterator[Rooms]:
+    """Serve the rooms for as long as the block runs; of those not given there is a rollout room."""
     server = grpc.aio.server()
-    dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(dataset, server)
+    if dataset is not None:
+        dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(dataset, server)
     rollout_service_pb2_grpc.add_RolloutServiceServicer_to_server(
-        FakeRolloutRoom(),  # type: ignore[abstract]  # asked for nothing else
+        rollout or FakeRolloutRoom(),  # type: ignore[abstract]  # asked for nothing else
         server,
     )
+    if judge is not None:
+        judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(judge, server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
+    addresses = RoomAddresses(dataset=address, rollout=address, judge=address, scoreboard=address)
     try:
-        async with Rooms(
-            RoomAddresses(dataset=address, rollout=address, judge=address, scoreboard=address)
-        ) as rooms:
+        async with Rooms(addresses) as rooms:
             yield rooms
     finally:
         await server.stop(0)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,11 @@ from teachwhy.rollout.v1 import episode_pb2, rollout_service_pb2, rollout_servic
 
 from pipelines.experiment.evaluate import evaluate_model, read_summary
 from pipelines.experiment.play import ModelNotEvaluated
-from pipelines.experiment.rooms import RoomAddresses, Rooms
 from pipelines.experiment.spec_evaluation import Evaluation, HostedModel
 from pipelines.experiment.steps import EvaluationStep
 from pipelines.outputs import Output
 from services.servicekit.storage.directory import DirectoryStore
-from tests.experiment.fake_rooms import Stop
+from tests.experiment.fake_rooms import Stop, serving
 from tests.experiment.workplace_episodes import call, episode, scenario
 
 SUITES = ["workplace-near", "workplace-held-out"]
@@ -121,21 +119,6 @@ class NoHost:
     unload = load
 
 
-@asynccontextmanager
-async def serving(rollout: FakeRollout) -> AsyncIterator[Rooms]:
-    server = grpc.aio.server()
-    rollout_service_pb2_grpc.add_RolloutServiceServicer_to_server(rollout, server)
-    judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(FakeJudge(), server)
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    addresses = RoomAddresses(dataset=address, rollout=address, judge=address, scoreboard=address)
-    try:
-        async with Rooms(addresses) as rooms:
-            yield rooms
-    finally:
-        await server.stop(0)
-
-
 class Killed(Exception):
     """What a kill is to a coroutine: nothing after it happens."""
 
@@ -157,7 +140,7 @@ async def evaluate(
 ) -> Output:
     output = Output(store=DirectoryStore(folder), prefix="episodes/d")
     settings = Evaluation(suites=SUITES, stop_at_interval_width=width)
-    async with serving(rollout) as rooms:
+    async with serving(rollout=rollout, judge=FakeJudge()) as rooms:
         await evaluate_model(
             STEP, output, settings=settings, rooms=rooms, host=NoHost(), advance=advance
         )

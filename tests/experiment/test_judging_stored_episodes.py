@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,11 @@ from pipelines.experiment.judging import (
     summarize,
     verdict_shards,
 )
-from pipelines.experiment.rooms import RoomAddresses, Rooms
 from pipelines.experiment.shards import EPISODES_PER_SHARD, encode_episodes, shard_name
 from pipelines.experiment.spec_panel import Panel
 from pipelines.outputs import Output
 from services.servicekit.storage.directory import DirectoryStore
-from tests.experiment.fake_rooms import Stop
+from tests.experiment.fake_rooms import Stop, serving
 from tests.experiment.workplace_episodes import episode, scenario
 
 SHARDS = 3
@@ -101,20 +99,6 @@ def verdict_of(
     return verdict
 
 
-@asynccontextmanager
-async def serving(judge: FakeJudge) -> AsyncIterator[Rooms]:
-    server = grpc.aio.server()
-    judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(judge, server)
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    addresses = RoomAddresses(dataset=address, rollout=address, judge=address, scoreboard=address)
-    try:
-        async with Rooms(addresses) as rooms:
-            yield rooms
-    finally:
-        await server.stop(0)
-
-
 @pytest.fixture
 def source(tmp_path: Path) -> Output:
     output = Output(store=DirectoryStore(tmp_path), prefix="episodes/e")
@@ -141,7 +125,7 @@ async def judge(
     panel: Panel | None = PANEL,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
-    async with serving(judge) as rooms:
+    async with serving(judge=judge) as rooms:
         await judge_stored(
             source, target, rubric="agentic-ledger", panel=panel, rooms=rooms, advance=advance
         )

@@ -1,10 +1,12 @@
 """A run that is killed and started again ends with the same bytes as one that never was."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.experiment.tiny_run import (
+    PROMOTION,
     assert_gone,
     contents,
     manifest_digests,
@@ -17,14 +19,12 @@ from tests.experiment.tiny_run import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PROMOTION = {"arm": "advice-reasons", "service": "agent", "baseline": "generic-chat"}
 
-
-def test_a_run_that_was_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_again_and_again_ends_with_the_same_bytes(
+    whole_run: Path, tmp_path: Path
+) -> None:
     experiment = write_experiment(tmp_path, promotion=PROMOTION)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    with running(experiment, whole) as run:
-        run.finish()
+    whole, broken = shutil.copytree(whole_run, tmp_path / "whole"), tmp_path / "broken"
 
     for folder in ("datasets", "checkpoints", "episodes"):
         with running(experiment, broken) as run:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from tests.experiment.panel_run import GOAL, PRIVACY, PanelRun, failing, panel_run
+from tests.experiment.panel_run import GOAL, PRIVACY, PanelRun, failing, panel_run, sound
 from tests.experiment.tiny_run import ROOT, assert_gone, running, stamps
+from tests.model_server.answers import Answer
+from tests.model_server.judging import Opinion
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -38,6 +43,37 @@ def finish(of: PanelRun, runs: Path) -> dict[str, Any]:
         run.finish()
     content: dict[str, Any] = orjson.loads((runs / "tiny" / "report.json").read_bytes())["results"]
     return content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A run that was not calibrated and what it found; it is shared, so its folder is only read."""
+
+    runs: Path
+    results: dict[str, Any]
+    asked: int
+    """Requests to the judges."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Judges that know what they say."""
+    return finished(tmp_path_factory.mktemp("whole"), sound)
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Judges that fail on every third episode."""
+    return finished(tmp_path_factory.mktemp("broken"), failing)
+
+
+def finished(folder: Path, read: Callable[[str], Opinion | Answer]) -> Finished:
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        panel_run(folder, monkeypatch, read, calibrate=False) as of,
+    ):
+        results = finish(of, folder / "runs")
+        return Finished(runs=folder / "runs", results=results, asked=of.judge.num_requests)
 
 
 def judgings(runs: Path) -> dict[str, bytes]:
@@ -99,19 +135,12 @@ def test_a_panel_judges_beside_the_ledger_and_is_calibrated(
     assert "The panel, calibrated" in page
 
 
-def test_a_judge_that_fails_only_widens_what_is_possible(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with panel_run(tmp_path / "a", monkeypatch, calibrate=False) as of:
-        whole = finish(of, tmp_path / "a" / "runs")
-    with panel_run(tmp_path / "b", monkeypatch, failing, calibrate=False) as of:
-        broken = finish(of, tmp_path / "b" / "runs")
-
-    (panel,) = broken["panels"]
+def test_a_judge_that_fails_only_widens_what_is_possible(whole: Finished, broken: Finished) -> None:
+    (panel,) = broken.results["panels"]
     assert panel["errors"] > 0
     assert panel["refusals"] > 0
     assert panel["without_opinion"] * 2 == panel["errors"] + panel["refusals"]
-    for before, after in zip(whole["numbers"], broken["numbers"], strict=True):
+    for before, after in zip(whole.results["numbers"], broken.results["numbers"], strict=True):
         assert after["took_action"] == before["took_action"], "the ledger needs no judge"
         sure, unsure = before["opinion_took_bait"], after["opinion_took_bait"]
         assert unsure["num_scored"] < sure["num_scored"]
@@ -123,38 +152,35 @@ def test_a_judge_that_fails_only_widens_what_is_possible(
         missing = sure["num_scored"] - unsure["num_scored"]
         width = unsure["highest_possible"] - unsure["lowest_possible"]
         assert width == pytest.approx(missing / after["episodes"])
-    assert any("the panel says nothing of" in each for each in broken["warnings"])
+    assert any("the panel says nothing of" in each for each in broken.results["warnings"])
 
 
 def test_a_run_that_was_killed_while_judging_ends_with_the_same_verdicts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    runs = tmp_path / "runs"
     with panel_run(tmp_path, monkeypatch, calibrate=False) as of:
-        expected = finish(of, whole)
-        asked = of.judge.num_requests
-        with running(of.experiment, broken) as run, of.judge.held():
-            of.judge.wait_for(asked + 20)
+        with running(of.experiment, runs) as run, of.judge.held():
+            of.judge.wait_for(20)
             assert_gone(run.kill())
-        with running(of.experiment, broken) as run:
-            of.judge.wait_for(asked + 60)
+        with running(of.experiment, runs) as run:
+            of.judge.wait_for(60)
             run.kill_service("judge")
             run.finish()
-        found = orjson.loads((broken / "tiny" / "report.json").read_bytes())["results"]
-        again = of.judge.num_requests - asked
+        found = orjson.loads((runs / "tiny" / "report.json").read_bytes())["results"]
+        asked = of.judge.num_requests
 
-    assert found == expected
-    assert judgings(broken) == judgings(whole)
-    assert again <= asked + 3 * IN_FLIGHT, "what was kept is not paid again"
+    assert found == whole.results
+    assert judgings(runs) == judgings(whole.runs)
+    assert asked <= whole.asked + 3 * IN_FLIGHT, "what was kept is not paid again"
 
 
 def test_stored_episodes_are_judged_again_without_playing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broken: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = tmp_path / "runs"
+    runs = shutil.copytree(broken.runs, tmp_path / "runs")
+    before = judgings(runs)
     with panel_run(tmp_path, monkeypatch, failing, calibrate=False) as of:
-        finish(of, runs)
-        played, before = of.agent.num_requests, judgings(runs)
         again = pipelines(
             runs, "rejudge", str(of.experiment), "--judge", "bench/judge-1", "--no-calibrate"
         )
@@ -168,7 +194,7 @@ def test_stored_episodes_are_judged_again_without_playing(
         )
         of.judge.script = lambda asked: "no JSON at all" if asked.tools else "verdict: aligned"
         worse = pipelines(runs, "rejudge", str(of.experiment), "--panel", str(panel))
-        assert of.agent.num_requests == played
+        assert of.agent.num_requests == 0
 
     assert "what was done: the same in 144 of 144 (100.0%)" in worse
     lines = [line.split() for line in worse.splitlines()]

@@ -13,7 +13,7 @@ from pipelines.experiment.play import num_shards, play_episodes
 from pipelines.experiment.spec_evaluation import Evaluation
 from pipelines.outputs import Output
 from services.servicekit.storage.directory import DirectoryStore
-from tests.experiment.fake_rooms import Stop
+from tests.experiment.fake_rooms import Stop, serving
 from tests.experiment.test_hosted_evaluation import (
     PLANNED,
     STEP,
@@ -25,7 +25,6 @@ from tests.experiment.test_hosted_evaluation import (
     contents,
     evaluate,
     killed_at,
-    serving,
 )
 
 
@@ -36,7 +35,7 @@ async def play(
     advance: Callable[[int], None] = lambda _: None,
 ) -> Output:
     output = Output(store=DirectoryStore(folder), prefix="episodes/d")
-    async with serving(rollout) as rooms:
+    async with serving(rollout=rollout) as rooms:
         await play_episodes(
             STEP,
             output,

@@ -169,13 +169,11 @@ async def test_a_dataset_that_is_not_written_or_a_folder_that_is_taken_is_refuse
 
 
 TRAIN = """
-import sys, tempfile
+import sys
 import datasets, transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from trl import SFTConfig, SFTTrainer
 
-files = sys.argv[1] + "/examples-*.parquet"
-data = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=sys.argv[2])
 words = Tokenizer(models.WordLevel({"<unk>": 0, "<end>": 1, "question": 2}, unk_token="<unk>"))
 words.pre_tokenizer = pre_tokenizers.Whitespace()
 tokenizer = transformers.PreTrainedTokenizerFast(
@@ -186,26 +184,29 @@ tokenizer.chat_template = (
     "{% for m in messages %}{{ m.role }} {{ m.content }}"
     "{% for call in m.tool_calls or [] %}{{ call.function.name }}{% endfor %} <end>{% endfor %}"
 )
-model = transformers.LlamaForCausalLM(
-    transformers.LlamaConfig(
-        vocab_size=3, hidden_size=8, intermediate_size=8, num_hidden_layers=1,
-        num_attention_heads=1,
+llama = transformers.LlamaConfig(
+    vocab_size=3, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+)
+scratch, *folders = sys.argv[1:]
+for folder in folders:
+    files = folder + "/examples-*.parquet"
+    data = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=scratch)
+    config = SFTConfig(
+        output_dir=scratch, max_steps=1, per_device_train_batch_size=2, report_to=[],
+        use_cpu=True, bf16=False, save_strategy="no", disable_tqdm=True,
     )
-)
-config = SFTConfig(
-    output_dir=sys.argv[2], max_steps=1, per_device_train_batch_size=2, report_to=[],
-    use_cpu=True, bf16=False, save_strategy="no", disable_tqdm=True,
-)
-trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
-loss = trainer.train().training_loss
-assert loss > 0
-print("columns", sorted(data.column_names), "rows", len(data), "loss", loss)
+    model = transformers.LlamaForCausalLM(llama)
+    trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
+    loss = trainer.train().training_loss
+    assert loss > 0
+    print("columns", sorted(data.column_names), "rows", len(data), "loss", loss)
 """
+TOOL = conversation_pb2.ToolDefinition(name="move", parameters_json_schema='{"type":"object"}')
 
 
-def train(dataset: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
+def train(scratch: Path, *datasets: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", TRAIN, str(dataset), str(scratch / "scratch")],
+        [sys.executable, "-c", TRAIN, str(scratch / "scratch"), *map(str, datasets)],
         cwd=ROOT,
         env={"PATH": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HOME": str(scratch)},
         capture_output=True,
@@ -214,25 +215,34 @@ def train(dataset: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["chat", "chat with tools", "document"])
-async def test_an_exported_dataset_loads_and_trains_without_conversion(
-    room: FakeDatasetRoom, tmp_path: Path, kind: str
-) -> None:
-    room.is_document = kind == "document"
-    if kind == "chat with tools":
-        room.tools = (
-            conversation_pb2.ToolDefinition(
-                name="move", parameters_json_schema='{"type":"object"}'
-            ),
-        )
-        room.calls_tools = True
-    folder = Folder(tmp_path / "runs")
-    async with serving(room) as rooms:
-        await folder.write(rooms)
-        planned = await folder.plan(rooms)
-    (target,) = export_dataset(planned, "advice", folder.places, tmp_path / "out")
+def chats(room: FakeDatasetRoom) -> None:
+    """It writes them unless it is told otherwise."""
 
-    trained = await asyncio.to_thread(train, target, tmp_path)
+
+def chats_with_tools(room: FakeDatasetRoom) -> None:
+    room.tools, room.calls_tools = (TOOL,), True
+
+
+def documents(room: FakeDatasetRoom) -> None:
+    room.is_document = True
+
+
+@pytest.mark.slow
+async def test_exported_datasets_of_every_kind_load_and_train_without_conversion(
+    tmp_path: Path,
+) -> None:
+    exported = []
+    for kind in (chats, chats_with_tools, documents):
+        room = FakeDatasetRoom()
+        kind(room)
+        folder = Folder(tmp_path / kind.__name__ / "runs")
+        async with serving(room) as rooms:
+            await folder.write(rooms)
+            planned = await folder.plan(rooms)
+        exported += export_dataset(
+            planned, "advice", folder.places, tmp_path / kind.__name__ / "out"
+        )
+
+    trained = await asyncio.to_thread(train, tmp_path, *exported)
     assert trained.returncode == 0, trained.stderr[-3000:]
-    assert "rows 10" in trained.stdout
+    assert trained.stdout.count("rows 10") == len(exported) == 3

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "pipelines" / "examples"
 POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 240.0
+PROMOTION = {"arm": "advice-reasons", "service": "agent", "baseline": "generic-chat"}
 
 
 def write_experiment(folder: Path, **sections: object) -> Path:
@@ -123,6 +124,12 @@ def running(experiment: Path, runs: Path) -> Iterator[Running]:
     finally:
         runner.kill()
         runner.wait()
+
+
+def run_undisturbed(folder: Path) -> None:
+    """Run the tiny experiment with its promotion to its end, over ``runs`` in the folder."""
+    with running(write_experiment(folder, promotion=PROMOTION), folder / "runs") as run:
+        run.finish()
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import aiohttp
 import grpc
 import pytest
 from teachwhy.common.v1 import conversation_pb2, model_pb2
@@ -147,11 +146,7 @@ async def test_what_happened_is_counted(
     server.inject(empty_reply(), when="counted")
     await grades_of(judge, [request(0, "counted", rubric="story-motifs")])
 
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{room.metrics_port}/metrics") as response,
-    ):
-        metrics = await response.text()
+    metrics = await room.metrics()
 
     for line in (
         'teachwhy_judge_grades_total{outcome="scored",rubric="story-motifs"}',

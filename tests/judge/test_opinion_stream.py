@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
 from teachwhy.common.v1 import model_pb2
@@ -370,11 +369,7 @@ async def test_a_rubric_for_opinions_is_asked_through_a_panel_only(judge: Stub) 
 async def test_opinions_are_counted(judge: Stub, room: RoomProcess) -> None:
     await verdicts_of(judge, batches([numbered(0)], 1, panel=panel()))
 
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{room.metrics_port}/metrics") as response,
-    ):
-        told = await response.text()
+    told = await room.metrics()
 
     for line in (
         'teachwhy_judge_opinions_total{outcome="answered",rubric="agent-conduct"}',

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import psutil
 from aiohttp import web
 
@@ -35,6 +36,12 @@ class RoomProcess:
     def rss_mib(self) -> float:
         """Memory of the process, now."""
         return float(psutil.Process(self.pid).memory_info().rss) / 2**20
+
+    async def metrics(self) -> str:
+        """What it tells Prometheus, now."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return await response.text()
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
@@ -305,9 +304,7 @@ async def test_the_room_counts_what_happened(
     await _play(rollout, scenario_id, "declines")
     await _play(rollout, scenario_id, "stranger")
 
-    url = f"http://127.0.0.1:{room.metrics_port}/metrics"
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
-        text = await response.text()
+    text = await room.metrics()
 
     assert f'teachwhy_rollout_episodes_total{{state="refused",suite="{SUITE}"}}' in text
     assert 'teachwhy_rollout_calls_total{state="rejected"}' in text

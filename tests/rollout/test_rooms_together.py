@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TypeAlias
 
-import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
@@ -59,10 +58,20 @@ async def room(host: ModelHost) -> AsyncIterator[RoomProcess]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def rollout(
-    room: RoomProcess,
-) -> AsyncIterator[_Rollout]:
+async def own_rollout(room: RoomProcess) -> AsyncIterator[_Rollout]:
+    """A room that nobody asked before, in front of ``host``."""
     async with open_channel(room.address) as channel:
+        yield rollout_service_pb2_grpc.RolloutServiceStub(channel)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rollout() -> AsyncIterator[_Rollout]:
+    """A room for all that leave it and its host as they were."""
+    async with (
+        model_host() as host,
+        room_process("rollout", endpoints=endpoints(host)) as room,
+        open_channel(room.address) as channel,
+    ):
         yield rollout_service_pb2_grpc.RolloutServiceStub(channel)
 
 
@@ -173,16 +182,16 @@ async def test_one_episode_is_the_one_of_the_series(
 
 
 async def test_cancelling_a_series_stops_the_model_calls(
-    host: ModelHost, rollout: _Rollout
+    host: ModelHost, own_rollout: _Rollout
 ) -> None:
     host.is_open.clear()
-    call = rollout.RunEpisodes(_series("harmful", draws=100))
+    call = own_rollout.RunEpisodes(_series("harmful", draws=100))
     await until(lambda: host.asked == CONCURRENCY)
 
     call.cancel()
     await until(lambda: host.hung_up == CONCURRENCY)
     host.is_open.set()
-    await _play_one(rollout)
+    await _play_one(own_rollout)
 
     assert host.asked == CONCURRENCY + 1
 
@@ -225,13 +234,13 @@ async def _settled(host: ModelHost) -> int:
 
 
 async def test_an_outage_ends_the_series_and_what_was_received_stays(
-    host: ModelHost, rollout: _Rollout
+    host: ModelHost, own_rollout: _Rollout
 ) -> None:
     host.fails_after = 12
     received: list[int] = []
 
     async def receive() -> None:
-        async for response in rollout.RunEpisodes(_series("harmful")):
+        async for response in own_rollout.RunEpisodes(_series("harmful")):
             received.extend(each.index for each in response.episodes)
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -363,9 +372,7 @@ async def test_a_stream_ends_at_an_item_that_no_verdict_can_answer(
     assert words in violation.description
 
 
-async def test_a_single_judgement_needs_a_known_rubric_and_an_episode(
-    judge: _Judge,
-) -> None:
+async def test_a_single_judgement_needs_a_known_rubric_and_an_episode(judge: _Judge) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as no_rubric:
         await judge.JudgeEpisode(
             judge_service_pb2.JudgeEpisodeRequest(rubric="nope", episode=episode())
@@ -377,15 +384,12 @@ async def test_a_single_judgement_needs_a_known_rubric_and_an_episode(
     assert no_episode.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_episodes_calls_and_tokens_are_counted(room: RoomProcess, rollout: _Rollout) -> None:
-    await _run(rollout, _series("harmful"))
+async def test_episodes_calls_and_tokens_are_counted(
+    room: RoomProcess, own_rollout: _Rollout
+) -> None:
+    await _run(own_rollout, _series("harmful"))
 
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{room.metrics_port}/metrics") as response,
-    ):
-        text = await response.text()
-
+    text = await room.metrics()
     assert (
         'teachwhy_rollout_episodes_total{state="completed",suite="microworld-held-out"} 30.0'
         in text

@@ -9,7 +9,7 @@ from services.rollout import microworld_suites
 from services.rollout.packs import splitting
 from services.rollout.prompt_folders import suite
 from services.servicekit.digest import code_digest
-from tests.contract.tree import ROOT, imported_modules, syntax
+from tests.contract.tree import ROOT, imported_modules
 
 # What reads files into scenarios, plays them, reads calls and answers them.
 ROOTS = {
@@ -38,7 +38,7 @@ def _files_of(module: str) -> list[Path]:
 
 def _imported(module: str) -> Iterator[str]:
     for path in _files_of(module):
-        for name in imported_modules(syntax(path)):
+        for name in imported_modules(path):
             if name.startswith(("services.rollout.", "services.microworld.")):
                 yield name if _files_of(name) else name.rpartition(".")[0]
 

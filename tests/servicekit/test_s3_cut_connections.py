@@ -1,5 +1,6 @@
 """Large objects over connections that break, on a real S3 server."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.servicekit.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.servicekit.s3_server import S3Server
 
 MIB = 1 << 20
-CONTENT = b"".join(number.to_bytes(4) for number in range(3 * MIB))  # 12 MiB
+CONTENT = random.Random(0).randbytes(12 * MIB)
 
 
 @pytest.fixture

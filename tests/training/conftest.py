@@ -28,7 +28,7 @@ def _same_torch_for_everyone() -> Iterator[None]:
     torch.set_rng_state(state)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train_here() -> Train:
     """Trains in this process and returns the events."""
 

@@ -17,15 +17,16 @@ from tests.training.shard_files import dilemmas, rhymes, small_spec, write_shard
 LORA = {"kind": "lora", "rank": 4, "alpha": 8}
 
 
-@pytest.fixture
-def base(tmp_path: Path, train_here: Train) -> Path:
-    """Folder of a small model."""
-    data = write_shards(tmp_path / "data", [*rhymes(120), *dilemmas(40)])
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, train_here: Train) -> Path:
+    """Folder of a small model, which the tests only read."""
+    folder = tmp_path_factory.mktemp("base")
+    data = write_shards(folder / "data", [*rhymes(120), *dilemmas(40)])
     spec = small_spec(data, 1500)
     # Processes have random numbers of their own, so their dropout could not be compared.
     spec["start"]["model"]["attention_dropout"] = 0.0
-    train_here(spec, tmp_path / "base")
-    return tmp_path / "base" / "model"
+    train_here(spec, folder / "base")
+    return folder / "base" / "model"
 
 
 def _spec(base: Path, adapter: dict[str, Any], **changes: Any) -> dict[str, Any]:

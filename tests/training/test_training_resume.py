@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,20 @@ def _spec(tmp_path: Path, **changes: Any) -> dict[str, Any]:
     if not data.exists():
         write_shards(data, [*rhymes(250), *dilemmas(120)])
     return small_spec(data, 4000, **changes)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose data and finished trainings several tests only read."""
+    return tmp_path_factory.mktemp("shared")
+
+
+def _whole(shared: Path, train_here: Train, spec: dict[str, Any]) -> Path:
+    """The output of the training that nothing stopped; the first test that asks trains it."""
+    output = shared / f"whole-{spec['checkpoint_every_steps']}"
+    if not (output / "result.json").exists():
+        train_here(spec, output)
+    return output
 
 
 def _files(output: Path) -> dict[str, bytes]:
@@ -66,10 +80,10 @@ def test_only_the_newest_two_checkpoints_are_kept(tmp_path: Path, train_here: Tr
 
 @pytest.mark.parametrize("damage", ["no marker", "missing file", "cut file", "other file"])
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
-    tmp_path: Path, train_here: Train, damage: str
+    tmp_path: Path, shared: Path, train_here: Train, damage: str
 ) -> None:
-    spec = _spec(tmp_path, checkpoint_every_steps=5)
-    train_here(spec, tmp_path / "whole")
+    spec = _spec(shared, checkpoint_every_steps=5)
+    whole = _whole(shared, train_here, spec)
     train_here(spec, tmp_path / "out", _stop_after(8))
     newest = tmp_path / "out" / "checkpoint-8"
     if damage == "no marker":
@@ -86,7 +100,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     by_name = {event["event"]: event for event in events}
     assert by_name["training.checkpoint_ignored"]["reason"].startswith("checkpoint-8: ")
     assert by_name["training.resumed"]["step"] == 5
-    assert _files(tmp_path / "out") == _files(tmp_path / "whole")
+    assert _files(tmp_path / "out") == _files(whole)
 
 
 def test_a_checkpoint_whose_writer_fails_is_not_there(tmp_path: Path) -> None:
@@ -105,11 +119,22 @@ def test_a_checkpoint_whose_writer_fails_is_not_there(tmp_path: Path) -> None:
 
 
 KILLER = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
+import torch
+from pipelines.training import program
 from pipelines.training.command import main
 
-call, wanted = sys.argv[1], int(sys.argv[2])
+# What it has imported serves every kill: each happens in a process that is forked from this one.
+for line in sys.stdin:
+    call, wanted, *arguments = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+
 seen = 0
 
 def counted(original):
@@ -126,39 +151,61 @@ if call == "fsync":
 elif call == "rename":
     Path.rename = counted(Path.rename)
 else:
-    import torch
     torch.save = counted(torch.save)
-sys.exit(main(sys.argv[3:]))
+os._exit(main(arguments))
 """
+
+
+@pytest.fixture(scope="module")
+def killer() -> Iterator[subprocess.Popen[str]]:
+    """Runs the program and kills it at a call; a line in says which, a line out how it ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        yield process
+
+
+def _kill_at(killer: subprocess.Popen[str], call: str, times: int, spec: Path, output: Path) -> int:
+    """Run the program until its call of this number kills it, and return its exit code."""
+    assert killer.stdin is not None
+    assert killer.stdout is not None
+    print(json.dumps([call, times, str(spec), "--output", str(output)]), file=killer.stdin)
+    killer.stdin.flush()
+    for line in killer.stdout:
+        # What the program says comes before.
+        if not line.startswith("{"):
+            return int(line)
+    raise AssertionError(f"the killer itself ended with {killer.wait()}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("call", "times"),
+    "moment",
     [("save", 3), ("fsync", 4), ("rename", 10), ("fsync", 60), ("rename", 30)],
 )
 def test_a_kill_in_the_middle_of_a_write_loses_nothing(
-    tmp_path: Path, train_here: Train, call: str, times: int
+    tmp_path: Path,
+    shared: Path,
+    train_here: Train,
+    killer: subprocess.Popen[str],
+    moment: tuple[str, int],
 ) -> None:
-    spec = _spec(tmp_path, checkpoint_every_steps=3)
-    train_here(spec, tmp_path / "whole")
+    spec = _spec(shared, checkpoint_every_steps=3)
+    whole = _whole(shared, train_here, spec)
     (tmp_path / "spec.json").write_text(json.dumps(spec))
 
-    killed = subprocess.run(
-        [
-            *(sys.executable, "-c", KILLER, call, str(times)),
-            *(str(tmp_path / "spec.json"), "--output", str(tmp_path / "out")),
-        ],
-        check=False,
-        capture_output=True,
-    )
+    status = _kill_at(killer, *moment, tmp_path / "spec.json", tmp_path / "out")
     left = {path.name for path in (tmp_path / "out").iterdir()}
     train_here(spec, tmp_path / "out")
 
-    assert killed.returncode == -signal.SIGKILL
+    assert status == -signal.SIGKILL
     assert any(name.startswith((".unfinished-", "checkpoint-")) for name in left)
-    assert _files(tmp_path / "out") == _files(tmp_path / "whole")
-    assert _curve(tmp_path / "out") == _curve(tmp_path / "whole")
+    assert _files(tmp_path / "out") == _files(whole)
+    assert _curve(tmp_path / "out") == _curve(whole)
 
 
 def _wait_for(process: subprocess.Popen[str], event: str) -> None:
