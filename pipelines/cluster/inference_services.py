@@ -161,10 +161,19 @@ class InferenceServices:
             lines += ["  last events:", *(f"    {event}" for event in events[-_EVENTS:])]
         failing = failing_container(pods)
         if failing is not None:
-            log = await self._api.logs(failing[0], container=failing[1], lines=_LOG_LINES)
-            told = [line for line in log.splitlines() if line.strip()]
+            told = await self._last_words(*failing)
             lines += [f"  last lines of {failing[1]}:", *(f"    {line}" for line in told)]
         return "\n".join(lines)
+
+    async def _last_words(self, pod: str, container: str) -> list[str]:
+        """What a container said last; one that was just started again, what it said before."""
+        for previous in (False, True):
+            log = await self._api.logs(
+                pod, container=container, lines=_LOG_LINES, previous=previous
+            )
+            if told := [line for line in log.splitlines() if line.strip()]:
+                return told
+        return []
 
     async def _pods(self, ref: ObjectRef, further: str = "") -> list[Body]:
         selector = f"{POD_LABEL}={ref.name}" + (f",{further}" if further else "")

@@ -97,6 +97,21 @@ async def test_a_crashing_predictor_is_said_with_its_last_words(
     assert cluster.services == set()
 
 
+async def test_a_predictor_that_was_just_started_again_is_said_with_the_words_before(
+    cluster: ServingCluster, api: KubernetesApi
+) -> None:
+    def says_nothing(pod: RunningPod) -> Exit:
+        pod.start(is_ready=False)
+        pod.wait_until_deleted()
+        return Exit()
+
+    cluster.fake.pods.play("arm-*", crashes("no route to the store"), says_nothing)
+    host = cluster.host(api, serving_profile(OWN, ready_seconds=3))
+
+    with pytest.raises(HostingFailed, match=r"last lines of .*:\n +no route to the store"):
+        await host.load(ARM)
+
+
 async def test_a_predictor_that_crashes_once_is_waited_for(
     cluster: ServingCluster, host: KserveHost
 ) -> None:
