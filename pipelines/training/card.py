@@ -46,10 +46,7 @@ def facts_of(spec: TrainingSpec, material: Material, end: Position, identity: st
             source.name: {
                 "revision": asked.revision,
                 "manifest_digest": _manifest_digest(asked.data),
-                "budget_tokens": source.budget_tokens,
-                "tokens": source.num_tokens,
-                "supervised_tokens": source.num_supervised,
-                "examples": len(source.examples),
+                **source.counts,
             }
             for source, asked in zip(material.sources, spec.mixture, strict=True)
         },

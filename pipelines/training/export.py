@@ -54,7 +54,6 @@ def _write(
     folder: Path,
     gathered: dict[str, torch.Tensor] | None,
 ) -> None:
-    dtype = torch.float32 if spec.save_dtype == "float32" else torch.bfloat16
     tokenizer.save_pretrained(folder)
     if spec.adapter is not None:
         whole = _adapted(spec, model, tokenizer, folder, gathered)
@@ -65,7 +64,7 @@ def _write(
     else:
         whole = plain(model.network)
     if whole is not None:
-        torch.nn.Module.to(whole, dtype)
+        torch.nn.Module.to(whole, _saved_type(spec))
         whole.save_pretrained(folder, max_shard_size=_SHARD)
 
 
@@ -87,8 +86,12 @@ def _adapted(
     if adapter.merge:
         return adapters.merged(open_network(spec, tokenizer), adapter, weights)
     assert isinstance(spec.start, FromCheckpoint), "an adapter starts from a checkpoint"
-    dtype = torch.float32 if spec.save_dtype == "float32" else torch.bfloat16
+    dtype = _saved_type(spec)
     adapters.save_adapter(
         network, {name: each.to(dtype) for name, each in weights.items()}, spec.start.name, folder
     )
     return None
+
+
+def _saved_type(spec: TrainingSpec) -> torch.dtype:
+    return torch.float32 if spec.save_dtype == "float32" else torch.bfloat16

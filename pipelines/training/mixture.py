@@ -27,6 +27,16 @@ class SourceSelection:
     validation: tuple[EncodedExample, ...] = ()
     """Held back. They count for no budget."""
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was chosen, as it is said in logs and on the card."""
+        return {
+            "budget_tokens": self.budget_tokens,
+            "tokens": self.num_tokens,
+            "supervised_tokens": self.num_supervised,
+            "examples": len(self.examples),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:

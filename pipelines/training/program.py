@@ -96,14 +96,7 @@ def train(
 def _announce(material: Material, progress: Progress) -> None:
     metrics.PLANNED_TOKENS.set(material.num_tokens)
     for source in material.sources:
-        progress.event(
-            "training.source",
-            source=source.name,
-            budget_tokens=source.budget_tokens,
-            tokens=source.num_tokens,
-            supervised_tokens=source.num_supervised,
-            examples=len(source.examples),
-        )
+        progress.event("training.source", source=source.name, **source.counts)
 
 
 def _json(facts: Facts) -> str:
