@@ -8,6 +8,10 @@ from matplotlib.axes import Axes
 from tools.dashboards.answered import COLORS, FAINT, INK, SMALL, Answered, at, shown, time_axis
 from tools.dashboards.drawing_lines import draw_lines
 
+_POINTS_OF_AN_INCH = 72
+_LETTER = 0.58
+"""Mean width of a letter, in its own size."""
+
 
 def draw(axes: Axes, answered: Answered) -> None:
     """Draw a panel as Grafana would arrange it, in matplotlib's hand."""
@@ -43,13 +47,20 @@ def _draw_table(axes: Axes, answered: Answered) -> None:
     ]
     lefts = [sum(longest[:column]) / sum(longest) for column in range(len(heads))]
     height = 1 / max(6, len(rows) + 1)
+    size = min(SMALL + 0.5, _inches(axes) * _POINTS_OF_AN_INCH / (_LETTER * sum(longest)))
     for index, row in enumerate([[(head, COLORS["text"]) for head in heads], *rows]):
         y = 1 - (index + 0.5) * height
         axes.axhline(1 - (index + 1) * height, color=FAINT, linewidth=0.6)
         for (text, color), left in zip(row, lefts, strict=True):
-            axes.text(left, y, text, va="center", fontsize=SMALL + 0.5, color=color)
+            axes.text(left, y, text, va="center", fontsize=size, color=color)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
+
+
+def _inches(axes: Axes) -> float:
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "it is drawn on one"
+    return float(axes.get_position().width * figure.get_figwidth())
 
 
 def table_of(answered: Answered) -> tuple[list[str], list[list[tuple[str, str]]]]:
