@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Protocol, Self, TypeVar
 
 from services.scoreboard.archive import Archive
@@ -19,6 +20,8 @@ from services.servicekit.errors import ResourceNotFound, StoredObjectCorrupt
 from services.servicekit.logs import get_logger
 
 _LAST_REFRESH_SECONDS: Final = 1.0
+_READ_LAST: Final = 64
+"""Records that a refresh remembers whole; more at once would be many megabytes."""
 
 
 class Listed(Protocol):
@@ -96,13 +99,15 @@ class Catalog:
         """
         with self._refreshing:
             known, kept = self._contents, self._kept
+            # What is new is asked for twice: as it is listed, and as it is chosen.
+            record = lru_cache(maxsize=_READ_LAST)(self._archive.record)
             records, unreadable = _listed(
                 self._archive.names(),
-                lambda name: _only(self._archive.record(name), _is_listed),
+                lambda name: _only(record(name), _is_listed),
                 (known.records, known.unreadable),
                 event="evaluation.unreadable",
             )
-            chosen, lost = self._chosen(records)
+            chosen, lost = self._chosen(records, record)
             decisions, lost_decisions = _listed(
                 kept.decisions.names(),
                 kept.decisions.record,
@@ -127,9 +132,11 @@ class Catalog:
             return self._contents
 
     def _chosen(
-        self, records: Mapping[str, EvaluationRecord]
+        self,
+        records: Mapping[str, EvaluationRecord],
+        record: Callable[[str], EvaluationRecord],
     ) -> tuple[dict[str, EvaluationRecord], frozenset[str]]:
-        """Keep what is chosen of these; a record that was not chosen before is read again.
+        """Keep what is chosen of these; a record that was not chosen before is asked for again.
 
         That is so of new records, and of older ones when newer ones are removed.
         """
@@ -138,7 +145,7 @@ class Catalog:
             return {}, frozenset()
         return _listed(
             choice.names(records.values()),
-            lambda name: _only(self._archive.record(name), choice.keeps),
+            lambda name: _only(record(name), choice.keeps),
             (known.chosen, known.unreadable),
             event="evaluation.unreadable",
         )

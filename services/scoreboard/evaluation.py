@@ -147,11 +147,6 @@ class CellKey:
     suite: str = ""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is a split and kind, and no part of them."""
-        return not (self.label or self.family or self.suite)
-
-    @property
     def is_fine(self) -> bool:
         """Whether it is of a family or a suite: cells that are many."""
         return bool(self.family or self.suite)

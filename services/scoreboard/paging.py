@@ -6,11 +6,11 @@ records that are recorded between two pages shift nothing.
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Final, Generic, TypeAlias
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
@@ -47,6 +47,8 @@ class Page(Generic[ListedT]):
 DecisionPage: TypeAlias = Page[Decision]
 PromotionPage: TypeAlias = Page[Promotion]
 
+FiledT = TypeVar("FiledT", Decision, Promotion)
+
 
 class _Token(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,15 +82,7 @@ def decision_page(newest_first: Iterable[Decision], request: PageRequest) -> Dec
     Raises:
         InvalidField: page_size is negative, or page_token is of another request.
     """
-    matching = (
-        record
-        for record in newest_first
-        if request.experiment in {"", record.experiment}
-        and request.arm in {"", record.arm}
-        and request.service in {"", record.service}
-    )
-    filters = digest_of("decisions-page", request.experiment, request.arm, request.service)
-    return _cut(matching, request, filters)
+    return _filed("decisions-page", newest_first, lambda each: each.service, request)
 
 
 def promotion_page(newest_first: Iterable[Promotion], request: PageRequest) -> PromotionPage:
@@ -97,14 +91,23 @@ def promotion_page(newest_first: Iterable[Promotion], request: PageRequest) -> P
     Raises:
         InvalidField: page_size is negative, or page_token is of another request.
     """
+    return _filed("promotions-page", newest_first, lambda each: each.act.service, request)
+
+
+def _filed(
+    kind: str,
+    newest_first: Iterable[FiledT],
+    service_of: Callable[[FiledT], str],
+    request: PageRequest,
+) -> Page[FiledT]:
     matching = (
         record
         for record in newest_first
         if request.experiment in {"", record.experiment}
         and request.arm in {"", record.arm}
-        and request.service in {"", record.act.service}
+        and request.service in {"", service_of(record)}
     )
-    filters = digest_of("promotions-page", request.experiment, request.arm, request.service)
+    filters = digest_of(kind, request.experiment, request.arm, request.service)
     return _cut(matching, request, filters)
 
 

@@ -4,13 +4,16 @@ Knows nothing of Prometheus. A function of the stored records alone, so that a r
 and every replica show the same.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from services.scoreboard.decision import Decision, Promotion
 from services.scoreboard.evaluation import CellKey, EvaluationRecord, JudgeErrors, ScenarioKind
 from services.scoreboard.rates import Cell, pool_cells
+
+ShownT = TypeVar("ShownT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class ArmSeries:
 
 def is_whole(key: CellKey) -> bool:
     """Whether a cell is of a whole split and kind."""
-    return key.is_whole
+    return not (key.label or key.family or key.suite)
 
 
 def is_honeypot_family(key: CellKey) -> bool:
@@ -94,12 +97,8 @@ def latest_decisions(
         newest_first: All decisions.
         max_experiments: Only the experiments decided on last are shown.
     """
-    experiments: set[str] = set()
     latest: dict[tuple[str, str, int], Decision] = {}
-    for decision in newest_first:
-        if decision.experiment not in experiments and len(experiments) == max_experiments:
-            continue
-        experiments.add(decision.experiment)
+    for decision in _of_latest(newest_first, lambda each: each.experiment, max_experiments):
         latest.setdefault((decision.experiment, decision.arm, decision.train_tokens), decision)
     return tuple(decision for _, decision in sorted(latest.items()))
 
@@ -114,9 +113,8 @@ def latest_promotions(
         max_services: Only the services acted on last are shown.
     """
     latest: dict[str, Promotion] = {}
-    for promotion in newest_first:
-        if promotion.act.service in latest or len(latest) < max_services:
-            latest.setdefault(promotion.act.service, promotion)
+    for promotion in _of_latest(newest_first, lambda each: each.act.service, max_services):
+        latest.setdefault(promotion.act.service, promotion)
     return tuple(promotion for _, promotion in sorted(latest.items()))
 
 
@@ -124,16 +122,24 @@ def _latest_groups(
     newest_first: Iterable[EvaluationRecord], max_experiments: int
 ) -> Mapping[tuple[str, str, int], list[EvaluationRecord]]:
     """Take the latest record of each seed, newest first, by experiment, arm and budget."""
-    experiments: set[str] = set()
     groups: dict[tuple[str, str, int], dict[int, EvaluationRecord]] = {}
-    for record in newest_first:
+    for record in _of_latest(newest_first, lambda each: each.header.experiment, max_experiments):
         header = record.header
-        if header.experiment not in experiments and len(experiments) == max_experiments:
-            continue
-        experiments.add(header.experiment)
         group = groups.setdefault((header.experiment, header.arm, header.train_tokens), {})
         group.setdefault(header.seed, record)
     return {key: list(group.values()) for key, group in groups.items()}
+
+
+def _of_latest(
+    newest_first: Iterable[ShownT], group_of: Callable[[ShownT], str], most: int
+) -> Iterator[ShownT]:
+    """Leave out what is of none of so many groups, those with the newest."""
+    groups: set[str] = set()
+    for each in newest_first:
+        group = group_of(each)
+        if group in groups or len(groups) < most:
+            groups.add(group)
+            yield each
 
 
 def _one_scale(newest_first: list[EvaluationRecord]) -> list[EvaluationRecord]:

@@ -173,6 +173,19 @@ def test_a_removed_evaluation_brings_the_one_before_it_back(
     assert set(catalog.contents.chosen) == {before.name}
 
 
+def test_a_new_evaluation_is_read_once(
+    record: Record, reading: ReadArchive, store: DirectoryStore
+) -> None:
+    catalog = catalog_of(reading, store)
+    latest = record(header(), played(hits=2))
+    reading.read.clear()
+
+    catalog.refresh()
+
+    assert shown(catalog, "family_rate", TRACK) == 2 / 10
+    assert reading.read == [latest.name]
+
+
 def test_a_record_that_was_damaged_since_is_counted_and_keeps_its_other_rates(
     record: Record, archive: Archive, store: DirectoryStore
 ) -> None:
