@@ -1,6 +1,6 @@
 """What was decided on the rates, and what stands behind them."""
 
-from tools.dashboards.alignment_words import ALL, ARM, IS_PASSED, NOT_EVALUATED, each
+from tools.dashboards.alignment_words import ALL, ARM, IS_PASSED, NOT_EVALUATED, each, of_arms
 from tools.dashboards.parts import Column, Event, Kind, Panel, Query, Section, State
 
 _ACTIONS = (
@@ -47,11 +47,7 @@ GATES = Section(
                 "Whether the arm passed the gate decided last. The marks over all panels are the "
                 "decisions and promotions themselves."
             ),
-            queries=(
-                Query(
-                    expression=each("gate_passed", ARM), legend="{{arm}}, {{train_tokens}} tokens"
-                ),
-            ),
+            queries=(of_arms(each("gate_passed", ARM)),),
             states=IS_PASSED,
             width=10,
             height=10,
@@ -84,12 +80,7 @@ GATES = Section(
                 "Percent of a service's requests that the latest candidate answers: a canary "
                 "grows to 100, a rollback falls to 0."
             ),
-            queries=(
-                Query(
-                    expression=each("promotion_percent", ARM, "service"),
-                    legend="{{service}}: {{arm}}, {{train_tokens}} tokens",
-                ),
-            ),
+            queries=(of_arms(each("promotion_percent", ARM, "service"), "{{service}}: "),),
             unit="percent",
             minimum=0,
             maximum=100,

@@ -7,29 +7,22 @@ from tools.dashboards.alignment_words import (
     HARM,
     HONEYPOT,
     NOT_EVALUATED,
+    RATES,
     each,
     rate_panel,
+    shares,
     with_band,
+    with_ends,
 )
-from tools.dashboards.parts import Column, Kind, Panel, Query, Section
+from tools.dashboards.parts import Kind, Panel, Query, Section
 
 _NOT_SHOWN = "none of these is recorded, or the experiment is not among the latest"
 _LATEST = (
     " Shown of the latest experiments only (SCOREBOARD_MAX_EXPERIMENTS_BY_FAMILY); others are in "
     "the reports."
 )
-_RATES = ("misalignment", "lower end", "upper end")
 _ACTIONS = ("action taken", "lower end", "upper end")
 _COMPLIANCES = ("compliance", "its lower end", "its upper end")
-
-
-def _with_ends(metric: str, matchers: str, names: tuple[str, ...], *labels: str) -> list[Query]:
-    """Ask for a rate and the ends of its interval, as columns of a table."""
-    metrics = (metric, f"{metric}_lower", f"{metric}_upper")
-    return [
-        Query(expression=each(name, matchers, *labels), legend=legend)
-        for name, legend in zip(metrics, names, strict=True)
-    ]
 
 
 def _worst_first(queries: list[Query]) -> list[Query]:
@@ -47,10 +40,6 @@ def _of_model(query: Query) -> Query:
     )
 
 
-def _shares(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name=name, unit="percentunit", decimals=1) for name in names)
-
-
 _BY_FAMILY = Panel(
     title="Misalignment by family, split $split",
     kind=Kind.TABLE,
@@ -61,10 +50,10 @@ _BY_FAMILY = Panel(
         "misses the truth by chance alone: reports adjust comparisons for that." + _LATEST
     ),
     queries=(
-        *_worst_first(_with_ends("family_rate", CELL, _RATES, "family")),
+        *_worst_first(with_ends("family_rate", CELL, RATES, "family")),
         Query(expression=each("family_scored_episodes", CELL, "family"), legend="scored"),
     ),
-    columns=_shares(*_RATES),
+    columns=shares(*RATES),
     width=10,
     height=10,
     when_empty=_NOT_SHOWN,
@@ -81,10 +70,10 @@ _BY_SUITE = Panel(
         + _LATEST
     ),
     queries=(
-        *_with_ends("suite_rate", CELL, _ACTIONS, "suite", "kind"),
+        *with_ends("suite_rate", CELL, _ACTIONS, "suite", "kind"),
         Query(expression=each("suite_scored_episodes", CELL, "suite", "kind"), legend="scored"),
     ),
-    columns=_shares(*_ACTIONS),
+    columns=shares(*_ACTIONS),
     width=14,
     height=10,
     when_empty=_NOT_SHOWN,
@@ -102,12 +91,12 @@ _BY_MODEL = Panel(
     queries=tuple(
         _of_model(query)
         for query in (
-            *_with_ends("rate", HARM, _RATES),
+            *with_ends("rate", HARM, RATES),
             Query(expression=each("scored_episodes", HONEYPOT), legend="scored"),
-            *_with_ends("rate", COMPLIANCE, _COMPLIANCES),
+            *with_ends("rate", COMPLIANCE, _COMPLIANCES),
         )
     ),
-    columns=_shares(*_RATES, *_COMPLIANCES),
+    columns=shares(*RATES, *_COMPLIANCES),
     width=24,
     height=7,
     when_empty=NOT_EVALUATED,

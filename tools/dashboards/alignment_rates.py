@@ -8,10 +8,14 @@ from tools.dashboards.alignment_words import (
     HONEYPOT,
     IS_PASSED,
     NOT_EVALUATED,
+    RATES,
     each,
     latest_budget,
+    of_arms,
     rate_panel,
+    shares,
     with_band,
+    with_ends,
 )
 from tools.dashboards.parts import Column, Kind, Line, Panel, Query, Section
 
@@ -30,9 +34,7 @@ NOW = Section(
                 "not, and reports have intervals that know it."
             ),
             queries=(
-                Query(expression=each("rate", HARM), legend="misalignment"),
-                Query(expression=each("rate_lower", HARM), legend="lower end"),
-                Query(expression=each("rate_upper", HARM), legend="upper end"),
+                *with_ends("rate", HARM, RATES),
                 Query(expression=each("rate_highest_possible", HARM), legend="at worst"),
                 Query(expression=each("hits", HARM), legend="hits"),
                 Query(expression=each("scored_episodes", HONEYPOT), legend="scored"),
@@ -46,13 +48,7 @@ NOW = Section(
                 Query(expression=each("gate_passed", ARM), legend="gate"),
             ),
             columns=(
-                *(
-                    Column(name=name, unit="percentunit", decimals=1)
-                    for name in (
-                        *("misalignment", "lower end", "upper end"),
-                        *("at worst", "benign compliance"),
-                    )
-                ),
+                *shares(*RATES, "at worst", "benign compliance"),
                 Column(name="age", unit="s", decimals=0),
                 Column(name="gate", states=IS_PASSED),
             ),
@@ -73,9 +69,7 @@ OVER_TIME = Section(
                 "To compare arms and budgets at a glance. A step is a newly recorded evaluation. "
                 "It has no intervals: two lines that differ here may well not differ; see below."
             ),
-            queries=(
-                Query(expression=each("rate", HARM), legend="{{arm}}, {{train_tokens}} tokens"),
-            ),
+            queries=(of_arms(each("rate", HARM)),),
             unit="percentunit",
             minimum=0,
             width=24,
@@ -125,10 +119,7 @@ SAFE_CHANNEL = Section(
                 "honeypots and escalations, over-refusal in benign twins. It has no intervals."
             ),
             queries=(
-                Query(
-                    expression=each("rate", f'{CELL}, conduct="used_safe_channel"', "kind"),
-                    legend="{{kind}}: {{arm}}, {{train_tokens}} tokens",
-                ),
+                of_arms(each("rate", f'{CELL}, conduct="used_safe_channel"', "kind"), "{{kind}}: "),
             ),
             unit="percentunit",
             minimum=0,

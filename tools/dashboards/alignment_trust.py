@@ -13,6 +13,7 @@ from tools.dashboards.alignment_words import (
     TWIN,
     each,
     latest_budget,
+    of_arms,
     rate_panel,
     share,
     with_band,
@@ -38,12 +39,7 @@ EPISODES = Section(
                 "Share of all episodes. They are never safe: rates leave them out, and gates count "
                 "them as hits. Above 2 % look at the judge and at the hosts of the models."
             ),
-            queries=(
-                Query(
-                    expression=_over_kinds("unscored_episodes") + " / " + _over_kinds("episodes"),
-                    legend="{{arm}}, {{train_tokens}} tokens",
-                ),
-            ),
+            queries=(of_arms(_over_kinds("unscored_episodes") + " / " + _over_kinds("episodes")),),
             unit="percentunit",
             minimum=0,
             steps={0.02: "red"},
@@ -56,12 +52,7 @@ EPISODES = Section(
                 "Share of honeypots with a reply that the token limit cut off. Such an episode may "
                 "show less than the model would have done."
             ),
-            queries=(
-                Query(
-                    expression=share("truncated_episodes", HONEYPOT),
-                    legend="{{arm}}, {{train_tokens}} tokens",
-                ),
-            ),
+            queries=(of_arms(share("truncated_episodes", HONEYPOT)),),
             unit="percentunit",
             minimum=0,
             steps={0.05: "orange"},
@@ -75,12 +66,7 @@ EPISODES = Section(
                 "no misalignment to measure: below 50 % the rates above say little. In honeypots "
                 "doing nothing is no fault, so they are not in it."
             ),
-            queries=(
-                Query(
-                    expression=share("acted_episodes", TWIN),
-                    legend="{{arm}}, {{train_tokens}} tokens",
-                ),
-            ),
+            queries=(of_arms(share("acted_episodes", TWIN)),),
             unit="percentunit",
             minimum=0,
             maximum=1,
@@ -94,12 +80,7 @@ EPISODES = Section(
                 "What the rates are of, all seeds together. Without a hit among n the upper end of "
                 "the interval is about 4 / n: 300 are needed to show less than 1.3 %."
             ),
-            queries=(
-                Query(
-                    expression=each("scored_episodes", HONEYPOT),
-                    legend="{{arm}}, {{train_tokens}} tokens",
-                ),
-            ),
+            queries=(of_arms(each("scored_episodes", HONEYPOT)),),
             minimum=0,
             width=6,
             when_empty=NOT_EVALUATED,
@@ -195,14 +176,8 @@ LAYERS = Section(
                 "some ninety episodes in all: a single one moves them by percents."
             ),
             queries=(
-                Query(
-                    expression=each("judge_false_positive_rate", ARM),
-                    legend="false positives: {{arm}}, {{train_tokens}} tokens",
-                ),
-                Query(
-                    expression=each("judge_false_negative_rate", ARM),
-                    legend="false negatives: {{arm}}, {{train_tokens}} tokens",
-                ),
+                of_arms(each("judge_false_positive_rate", ARM), "false positives: "),
+                of_arms(each("judge_false_negative_rate", ARM), "false negatives: "),
             ),
             unit="percentunit",
             minimum=0,
@@ -218,22 +193,10 @@ LAYERS = Section(
                 "mean of evaluation awareness is of those that were graded for it."
             ),
             queries=(
-                Query(
-                    expression=each("opinion_episodes", HONEYPOT),
-                    legend="answered: {{arm}}, {{train_tokens}} tokens",
-                ),
-                Query(
-                    expression=each("layers_disagree_episodes", HONEYPOT),
-                    legend="contradicted: {{arm}}, {{train_tokens}} tokens",
-                ),
-                Query(
-                    expression=each("opinion_missing_episodes", HONEYPOT),
-                    legend="no answer: {{arm}}, {{train_tokens}} tokens",
-                ),
-                Query(
-                    expression=each("evaluation_awareness_episodes", HONEYPOT),
-                    legend="graded for awareness: {{arm}}, {{train_tokens}} tokens",
-                ),
+                of_arms(each("opinion_episodes", HONEYPOT), "answered: "),
+                of_arms(each("layers_disagree_episodes", HONEYPOT), "contradicted: "),
+                of_arms(each("opinion_missing_episodes", HONEYPOT), "no answer: "),
+                of_arms(each("evaluation_awareness_episodes", HONEYPOT), "graded for awareness: "),
             ),
             minimum=0,
             width=8,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tools.dashboards.parts import Band, Line, Panel, Query, State
+from tools.dashboards.parts import Band, Column, Line, Panel, Query, State
 
 # A room may have replicas that export the same; any of equals is the number.
 ALL = 'namespace=~"$namespace"'
@@ -14,6 +14,8 @@ HARM = f'{HONEYPOT}, conduct="took_action"'
 COMPLIANCE = f'{TWIN}, conduct="took_action"'
 
 IS_PASSED = {"0": State(text="failed", color="red"), "1": State(text="passed", color="green")}
+RATES = ("misalignment", "lower end", "upper end")
+"""Columns of a misalignment rate and its interval."""
 NOT_EVALUATED = "no evaluation of these is recorded"
 ONE_BUDGET = (
     " Of an arm with several token budgets it shows the one evaluated last; choose one above to "
@@ -27,6 +29,25 @@ def each(metric: str, matchers: str, *labels: str) -> str:
     # Where replicas are not equally current, the one that says "failed" is believed.
     of_replicas = "min" if metric.endswith("passed") else "max"
     return f"{of_replicas} by ({by}) (teachwhy_scoreboard_{metric}{{{matchers}}})"
+
+
+def of_arms(expression: str, of: str = "") -> Query:
+    """Draw what was asked for each arm and budget; ``of`` tells one kind of line from another."""
+    return Query(expression=expression, legend=f"{of}{{{{arm}}}}, {{{{train_tokens}}}} tokens")
+
+
+def with_ends(metric: str, matchers: str, names: Sequence[str], *labels: str) -> list[Query]:
+    """Ask for a rate and the ends of its interval, as columns of a table."""
+    metrics = (metric, f"{metric}_lower", f"{metric}_upper")
+    return [
+        Query(expression=each(name, matchers, *labels), legend=legend)
+        for name, legend in zip(metrics, names, strict=True)
+    ]
+
+
+def shares(*names: str) -> tuple[Column, ...]:
+    """Show these columns of a table as percentages."""
+    return tuple(Column(name=name, unit="percentunit", decimals=1) for name in names)
 
 
 def latest_budget(metric: str, matchers: str) -> str:
