@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from kubernetes import client as kubernetes
+from kubernetes import config
 
 from pipelines.cluster.api import KubernetesApi
 from tests.cluster.fake_kubernetes.cluster import FakeCluster, fake_cluster
@@ -24,3 +27,19 @@ async def api(cluster: FakeCluster) -> AsyncIterator[KubernetesApi]:
     profile = training_profile()
     async with KubernetesApi(profile, kubeconfig=cluster.kubeconfig, poll_seconds=0.05) as opened:
         yield opened
+
+
+@pytest.fixture
+def client(cluster: FakeCluster) -> Any:
+    """Kubernetes' own client of it."""
+    return config.new_client_from_config(str(cluster.kubeconfig))
+
+
+@pytest.fixture
+def core(client: Any) -> Any:
+    return kubernetes.CoreV1Api(client)
+
+
+@pytest.fixture
+def custom(client: Any) -> Any:
+    return kubernetes.CustomObjectsApi(client)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client as kubernetes
-from kubernetes import config, watch
+from kubernetes import watch
 from kubernetes.client.exceptions import ApiException
 
 from tests.cluster.fake_kubernetes.api_objects import Json
@@ -23,21 +23,6 @@ from tests.cluster.real_clients import (
     refusal,
     status_of,
 )
-
-
-@pytest.fixture
-def client(cluster: FakeCluster) -> Any:
-    return config.new_client_from_config(str(cluster.kubeconfig))
-
-
-@pytest.fixture
-def core(client: Any) -> Any:
-    return kubernetes.CoreV1Api(client)
-
-
-@pytest.fixture
-def custom(client: Any) -> Any:
-    return kubernetes.CustomObjectsApi(client)
 
 
 def test_a_stranger_is_not_let_in(cluster: FakeCluster) -> None:

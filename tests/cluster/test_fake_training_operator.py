@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from kubeflow.training import TrainingClient, constants
 from kubernetes import client as kubernetes
-from kubernetes import config
 
 from tests.cluster.fake_kubernetes.cluster import NAMESPACE, FakeCluster
 from tests.cluster.fake_kubernetes.courses import (
@@ -22,21 +21,6 @@ from tests.cluster.real_clients import (
     refusal,
     status_of,
 )
-
-
-@pytest.fixture
-def client(cluster: FakeCluster) -> Any:
-    return config.new_client_from_config(str(cluster.kubeconfig))
-
-
-@pytest.fixture
-def core(client: Any) -> Any:
-    return kubernetes.CoreV1Api(client)
-
-
-@pytest.fixture
-def custom(client: Any) -> Any:
-    return kubernetes.CustomObjectsApi(client)
 
 
 def test_the_clients_own_way_through_a_job_works(client: Any, cluster: FakeCluster) -> None:

@@ -10,26 +10,13 @@ import pytest
 
 from pipelines.jobs.order import TrainingOrder, write_order
 from services.servicekit.storage.port import ObjectStore
-from services.servicekit.storage.settings import StoreSettings, open_store
-from tests.jobs.pods import WAIT_SECONDS, Pod, copies, order, publish_rhymes
-from tests.servicekit.s3_server import S3Server
+from services.servicekit.storage.settings import StoreSettings
+from tests.jobs.pods import WAIT_SECONDS, Pod, copies, order
 
 pytestmark = pytest.mark.slow
 
 TOKENS = 12_000
 Start = Callable[..., Pod]
-
-
-@pytest.fixture(scope="module")
-def settings(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> StoreSettings:
-    settings = s3_server.settings(bucket=s3_server.new_bucket())
-    publish_rhymes(open_store(settings), tmp_path_factory.mktemp("shards"), 1800)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def store(settings: StoreSettings) -> ObjectStore:
-    return open_store(settings)
 
 
 @pytest.fixture

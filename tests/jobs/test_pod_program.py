@@ -12,8 +12,8 @@ import pytest
 from pipelines.jobs.order import checkpoints_prefix, write_order
 from pipelines.outputs import Output
 from services.servicekit.storage.port import ObjectStore
-from services.servicekit.storage.settings import StoreSettings, open_store
-from tests.jobs.pods import WAIT_SECONDS, Pod, copies, model_files, order, publish_rhymes
+from services.servicekit.storage.settings import StoreSettings
+from tests.jobs.pods import WAIT_SECONDS, Pod, copies, model_files, order
 from tests.servicekit.cutting_proxy import cutting_proxy
 from tests.servicekit.s3_server import S3Server
 
@@ -21,18 +21,6 @@ pytestmark = pytest.mark.slow
 
 TOKENS = 12_000
 Start = Callable[..., Pod]
-
-
-@pytest.fixture(scope="module")
-def settings(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> StoreSettings:
-    settings = s3_server.settings(bucket=s3_server.new_bucket())
-    publish_rhymes(open_store(settings), tmp_path_factory.mktemp("shards"), 1800)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def store(settings: StoreSettings) -> ObjectStore:
-    return open_store(settings)
 
 
 @pytest.fixture
